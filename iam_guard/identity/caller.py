@@ -1,0 +1,56 @@
+"""The current caller: who the running code works for, as a context variable.
+
+Doors set it around the application; ``Guard.require`` and handlers read it. A context variable follows
+the request into tasks and worker threads and is invisible to other requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.model import EMPTY, Context, Principal
+
+if TYPE_CHECKING:
+    from iam_guard.engine.decision import Decision
+    from iam_guard.http.request import HTTPRequest
+
+
+@dataclass(slots=True)
+class Caller:
+    """Somebody's request, as far as authorization is concerned.
+
+    Attributes:
+        principal: Who asks.
+        request: The request as it was checked; ``None`` outside HTTP.
+        context: Condition keys of the request, without those of the principal.
+        scope: The ASGI scope that the application received; empty outside ASGI.
+        decisions: Every decision made for this request so far, in order.
+    """
+
+    principal: Principal
+    request: HTTPRequest | None = None
+    context: Context = EMPTY
+    scope: MutableMapping[str, Any] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+
+
+#: Whom the running code works for; ``None`` outside a guarded request.
+current_caller: ContextVar[Caller | None] = ContextVar("iam_guard.current_caller", default=None)
+
+
+def current_principal() -> Principal:
+    """The principal of the current caller.
+
+    Raises:
+        ConfigurationError: nobody is calling, since no door stands in front of this code.
+    """
+    caller = current_caller.get()
+    if caller is None:
+        raise ConfigurationError(
+            Fault("there is no current caller", "put IAMGuardMiddleware in front, or use act_as in a test")
+        )
+    return caller.principal
