@@ -76,7 +76,16 @@ class DocumentError(IAMGuardError, ValueError):
 
 
 class PolicyDocumentError(DocumentError):
-    """A policy document was refused as a whole."""
+    """A policy document was refused as a whole.
+
+    Args:
+        faults: As for DocumentError.
+        summary: What IAM's CreatePolicy says about the first of them.
+    """
+
+    def __init__(self, faults: str | Fault | Iterable[Fault], *, summary: str = "Syntax errors in policy.") -> None:
+        super().__init__(faults)
+        self.summary = summary
 
 
 class ConfigurationError(DocumentError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from iam_guard.errors import Fault
+    from iam_guard.policy.source import SourceText
 
 
 class Effect(StrEnum):
@@ -111,14 +112,24 @@ class PolicyDocument:
         statements: In the order they were written.
         version: ``2012-10-17``, ``2008-10-17``, or ``None`` when the document has none.
         id: The ``Id`` element; it means nothing to evaluation.
-        file: Where the text came from; empty when it came from memory.
-        text: The text itself, kept so that a decision can name a line; empty for documents made in code.
+        source: The text it was read from, kept so that a decision can name a line; ``None`` for documents
+            made in code.
+        pointer: Where in that text the document stands.
         notes: What import mode tolerated and strict mode would not.
     """
 
     statements: tuple[Statement, ...]
     version: str | None = "2012-10-17"
     id: str = ""
-    file: str = field(default="", compare=False)
-    text: str = field(default="", compare=False, repr=False)
+    source: SourceText | None = field(default=None, compare=False, repr=False)
+    pointer: str = field(default="", compare=False, repr=False)
     notes: tuple[Fault, ...] = field(default=(), compare=False)
+
+    @property
+    def file(self) -> str:
+        """Name of the text; empty when it came from memory."""
+        return self.source.file if self.source else ""
+
+    def line_of(self, index: int) -> int:
+        """Line of the statement at *index*, from 1; 0 when the document was made in code."""
+        return self.source.position(f"{self.pointer}/Statement/{index}")[0] if self.source else 0
