@@ -14,7 +14,6 @@ from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
-
     from iam_guard.model import Principal
 
 
