@@ -1,0 +1,132 @@
+"""A folder of texts, read whole: bounded, inside its own walls, and the same from first file to last."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from iam_guard.errors import ConfigurationError, Fault
+
+MAX_FILE_BYTES = 1_048_576
+MAX_FILES = 20_000
+MAX_TOTAL_BYTES = 134_217_728
+MAX_DEPTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class FolderFile:
+    """One file of the folder.
+
+    Attributes:
+        path: Relative to the folder.
+        name: What to call it in messages.
+        content: Its bytes.
+    """
+
+    path: PurePosixPath
+    name: str
+    content: bytes
+
+
+def read_folder(folder: Path, *, settled: bool = True) -> tuple[FolderFile, ...]:
+    """Read every file that is not hidden, a backup or Markdown, in the order of the paths.
+
+    Args:
+        folder: The folder.
+        settled: Read again until two readings agree, so that no half of an edit is taken for a whole.
+
+    Raises:
+        ConfigurationError: a file is too large, not a file, or a link that leads out of the folder; or
+            the folder would not hold still.
+        OSError: the folder cannot be read.
+    """
+    files = _read_once(folder)
+    for _ in range(3 if settled else 0):
+        again = _read_once(folder)
+        if again == files:
+            return files
+        files = again
+    if settled:
+        raise ConfigurationError(Fault("the folder changes while it is read", "write it in one go",
+                                       file=str(folder)))
+    return files
+
+
+def revision_of(files: Iterable[FolderFile]) -> str:
+    """SHA-256 over paths and contents; each part is preceded by its length, so none can pose as another."""
+    digest = hashlib.sha256()
+    for file in sorted(files, key=lambda one: str(one.path)):
+        for part in (str(file.path).encode(), file.content):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _read_once(folder: Path) -> tuple[FolderFile, ...]:
+    walk = _Walk(folder)
+    files = sorted(walk.folder(folder, PurePosixPath()), key=lambda file: str(file.path))
+    if walk.faults:
+        raise ConfigurationError(walk.faults)
+    return tuple(files)
+
+
+def _is_skipped(name: str) -> bool:
+    """Hidden files (``.git``, the links of a Kubernetes volume), editors' backups, and prose."""
+    return name.startswith((".", "#")) or name.endswith(("~", ".md"))
+
+
+class _Walk:
+    """One walk through the folder; keeps the faults and the sums."""
+
+    def __init__(self, folder: Path) -> None:
+        self.walls = Path(os.path.realpath(folder))
+        self._above: list[Path] = []
+        self.faults: list[Fault] = []
+        self._count = self._total = 0
+
+    def folder(self, place: Path, path: PurePosixPath) -> Iterator[FolderFile]:
+        real = Path(os.path.realpath(place))
+        if real in self._above or len(path.parts) > MAX_DEPTH:
+            self._fault(place, "folders are nested too deeply, or a link leads up", "remove it")
+            return
+        self._above.append(real)
+        for name in sorted(os.listdir(place)):
+            if not _is_skipped(name):
+                yield from self._entry(place / name, path / name)
+        self._above.pop()
+
+    def _entry(self, place: Path, path: PurePosixPath) -> Iterator[FolderFile]:
+        real = Path(os.path.realpath(place))
+        if not real.is_relative_to(self.walls):
+            self._fault(place, "the link leads out of the folder", "put the file itself here")
+            return
+        if not real.exists():
+            self._fault(place, "the link leads nowhere, or the file went away", "put the file itself here")
+            return
+        mode = real.stat().st_mode
+        if stat.S_ISDIR(mode):
+            yield from self.folder(place, path)
+        elif not stat.S_ISREG(mode):
+            self._fault(place, "neither a file nor a folder", "remove it")
+        elif (content := self._content(place, real)) is not None:
+            yield FolderFile(path, str(place), content)
+
+    def _content(self, place: Path, real: Path) -> bytes | None:
+        with real.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+        self._count += 1
+        self._total += len(content)
+        if len(content) > MAX_FILE_BYTES:
+            self._fault(place, f"the file is larger than {MAX_FILE_BYTES} bytes", "split it")
+            return None
+        if self._count > MAX_FILES or self._total > MAX_TOTAL_BYTES:
+            raise ConfigurationError(Fault(
+                f"the folder holds more than {MAX_FILES} files or {MAX_TOTAL_BYTES} bytes",
+                "is it the right folder?", file=str(self.walls)))
+        return content
+
+    def _fault(self, place: Path, message: str, mend: str) -> None:
+        self.faults.append(Fault(message, mend, file=str(place)))

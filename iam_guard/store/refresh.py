@@ -1,0 +1,162 @@
+"""Keeps a PolicySet fresh: builds the next one aside, swaps one reference, keeps the last good one.
+
+A reader takes :attr:`PolicyRefresher.current` once and works with that set to the end of its question; no
+set is ever changed in place. A store that holds a mistake leaves the last good set serving, and says so;
+a store that cannot be heard for ``max_unsynced`` seconds leaves nothing serving (promises S14 and S17).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from iam_guard.engine.attachments import Attachments
+from iam_guard.engine.policy_set import PolicySet
+from iam_guard.errors import DocumentError, IAMGuardError, UnavailableError
+from iam_guard.store.base import PolicyStore, Snapshot
+
+_log = logging.getLogger("iam_guard.store")
+
+
+class PolicySetMaker(Protocol):
+    """Compiles attachments."""
+
+    def __call__(self, attachments: Attachments, *, revision: str) -> PolicySet: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshEvent:
+    """Something that happened to the current set.
+
+    Attributes:
+        revision: The revision now serving; empty when there never was one.
+        error: Why a load failed; ``None`` when a new set was swapped in.
+    """
+
+    revision: str
+    error: IAMGuardError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshStatus:
+    """For a readiness probe, the log and the metrics.
+
+    Attributes:
+        is_ready: Whether there is a set to decide with.
+        is_degraded: Whether it is older than what the store holds, because that cannot be used.
+        revision: The revision now serving.
+        error: Why the last load failed; empty when it did not.
+        loaded: How many times a set was swapped in.
+        failed: How many loads failed.
+        age: Seconds since the store was last heard from; ``None`` when it never was.
+    """
+
+    is_ready: bool
+    is_degraded: bool
+    revision: str
+    error: str
+    loaded: int
+    failed: int
+    age: float | None
+
+
+class PolicyRefresher:
+    """The current PolicySet of a store, for a Guard.
+
+    Args:
+        store: Where policies come from.
+        make: Compiles what the store holds.
+        poll_seconds: How often the store is asked for its revision when it reports no change by itself.
+        max_unsynced: Seconds without hearing from the store after which nothing is served any more.
+        clock: Monotonic seconds.
+        on_event: Told of every swap and every new failure.
+    """
+
+    def __init__(self, store: PolicyStore, *, make: PolicySetMaker = PolicySet, poll_seconds: float = 3.0,
+                 max_unsynced: float = 300.0, clock: Callable[[], float] = time.monotonic,
+                 on_event: Callable[[RefreshEvent], None] | None = None) -> None:
+        self._store, self._make, self._clock, self._on_event = store, make, clock, on_event
+        self._poll_seconds, self._max_unsynced = poll_seconds, max_unsynced
+        self._lock = threading.Lock()
+        self._set: PolicySet | None = None
+        self._snapshot: Snapshot | None = None
+        self._seen: str | None = None
+        self._heard: float | None = None
+        self._loaded = self._failed = 0
+        self._task: asyncio.Task[None] | None = None
+        self.last_error: IAMGuardError | None = None
+
+    @property
+    def current(self) -> PolicySet:
+        """The set to decide with.
+
+        Raises:
+            UnavailableError: none was ever loaded, or the store was not heard from for too long.
+        """
+        policies, heard = self._set, self._heard
+        if policies is None or heard is None:
+            raise UnavailableError("no policies have been loaded")
+        if (silence := self._clock() - heard) > self._max_unsynced:
+            raise UnavailableError(f"the policy store was not heard from for {silence:.0f} seconds")
+        return policies
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What the current set was made of."""
+        return self._snapshot
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether :attr:`current` has something to give."""
+        with suppress(UnavailableError):
+            return self.current is not None
+        return False
+
+    def status(self) -> RefreshStatus:
+        """How things stand."""
+        age = None if self._heard is None else self._clock() - self._heard
+        revision = self._snapshot.revision if self._snapshot else ""
+        return RefreshStatus(self.is_ready, self.last_error is not None, revision, str(self.last_error or ""),
+                             self._loaded, self._failed, age)
+
+    def load(self) -> PolicySet:
+        """Load and swap now.
+
+        Raises:
+            DocumentError: the store holds a mistake; a set that was serving goes on serving.
+            UnavailableError: the store cannot be reached.
+        """
+        with self._lock:
+            return self._load()
+
+    def check(self) -> None:
+        """Ask the store for its revision, and load when it is a new one; failures are kept, not raised."""
+        with self._lock:
+            try:
+                revision = self._store.revision()
+                if revision == self._seen:
+                    self._heard = self._clock()
+                else:
+                    self._load()
+            except Exception as problem:
+                self._note_failure(problem)
+
+    def _load(self) -> PolicySet:
+        try:
+            snapshot = self._store.load()
+            policies = self._make(snapshot.attachments, revision=snapshot.revision)
+        except Exception as problem:
+            self._note_failure(problem)
+            raise
+        self._heard, self._seen = self._clock(), snapshot.revision
+        self._loaded += 1
+        self._snapshot, self._set, self.last_error = snapshot, policies, None
+        _log.info("policies loaded: revision %s, %d notes", snapshot.revision, len(snapshot.notes))
+        self._tell(RefreshEvent(snapshot.revision))
+        return policies
