@@ -129,6 +129,7 @@ class Principal:
             a service; the provider of a web identity; ``""`` for anonymous.
         account: The account (tenant) the caller belongs to; ``""`` for services and anonymous.
         role_arn: For a role session: the role, with its path when that is known.
+        role_path_known: Whether ``role_arn`` has the role's path; a session's own ARN does not tell it.
         user_arn: For a federated-user session: the IAM user who made it.
         unique_id: ``AIDA...`` or ``AROA...`` where it is known.
         groups: ARNs of groups that the identity provider vouches for; ``None`` means *unknown*, and a
@@ -145,6 +146,7 @@ class Principal:
     arn: str
     account: str = DEFAULT_ACCOUNT
     role_arn: str = ""
+    role_path_known: bool = True
     user_arn: str = ""
     unique_id: str = ""
     groups: tuple[str, ...] | None = ()
@@ -224,6 +226,7 @@ def _from_arn(cls: type[Principal], arn: str, more: dict[str, Any]) -> Principal
             return cls(PrincipalKind.ROLE_SESSION, session, account, role_arn=arn, **more)
         case "sts", "assumed-role" if resource.count("/") == 2:
             role = f"arn:{partition}:iam::{account}:role/{resource.split('/')[1]}"
+            more.setdefault("role_path_known", "role_arn" in more)
             return cls(PrincipalKind.ROLE_SESSION, arn, account, role_arn=more.pop("role_arn", role), **more)
         case "sts", "federated-user":
             user = f"arn:{partition}:iam::{account}:user/{resource.partition('/')[2]}"

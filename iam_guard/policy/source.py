@@ -90,7 +90,7 @@ class SourceText:
                                       "split it", file=self.file, line=1, column=1))
         try:
             return _YAMLReader(self.text).value() if self.is_yaml else _read_json(self.text)
-        except _Unreadable as problem:
+        except _UnreadableError as problem:
             raise DocumentError(Fault(problem.message, problem.mend, problem.pointer, problem.line,
                                       problem.column, self.file, "JSON_SYNTAX_ERROR")) from None
 
@@ -103,7 +103,7 @@ class SourceText:
         return self._positions.get(place, (1, 1))
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     def __init__(self, message: str, line: int = 1, column: int = 1, mend: str = "", pointer: str = "") -> None:
         self.message, self.mend, self.line, self.column, self.pointer = message, mend, line, column, pointer
 
@@ -117,7 +117,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> Any:
-    raise _Unreadable(f"'{name}' is not a JSON value", mend="write a string or a number")
+    raise _UnreadableError(f"'{name}' is not a JSON value", mend="write a string or a number")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=Number, parse_float=Number,
@@ -129,10 +129,10 @@ def _read_json(text: str) -> Any:
         return _DECODER.decode(text)
     except json.JSONDecodeError as problem:
         mend = "remove the comma" if "trailing comma" in problem.msg.lower() else ""
-        raise _Unreadable(f"not valid JSON: {problem.msg[0].lower()}{problem.msg[1:]}",
+        raise _UnreadableError(f"not valid JSON: {problem.msg[0].lower()}{problem.msg[1:]}",
                           problem.lineno, problem.colno, mend) from None
     except RecursionError:
-        raise _Unreadable(f"nested deeper than {MAX_DEPTH} levels") from None
+        raise _UnreadableError(f"nested deeper than {MAX_DEPTH} levels") from None
 
 
 _TOKEN = re.compile(r'[{}\[\],:]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+', re.DOTALL)
@@ -210,9 +210,9 @@ class _YAMLReader:
         except yaml.MarkedYAMLError as problem:
             mark = problem.problem_mark or problem.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            raise _Unreadable(f"not valid YAML: {problem.problem or problem.context}", line, column) from None
+            raise _UnreadableError(f"not valid YAML: {problem.problem or problem.context}", line, column) from None
         except yaml.YAMLError as problem:
-            raise _Unreadable(f"not valid YAML: {str(problem).splitlines()[0]}") from None
+            raise _UnreadableError(f"not valid YAML: {str(problem).splitlines()[0]}") from None
 
     def positions(self) -> dict[str, tuple[int, int]]:
         self._document()
@@ -231,17 +231,17 @@ class _YAMLReader:
     def _expect_the_end(self, events: Iterator[Any]) -> None:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
-                raise _Unreadable("a second document follows", *_mark(event), "keep one document in a file")
+                raise _UnreadableError("a second document follows", *_mark(event), "keep one document in a file")
 
     def _node(self, event: Any, events: Iterator[Any], at: str, depth: int) -> Any:
         line, column = _mark(event)
         self._positions[at] = (line, column)
         if depth > MAX_DEPTH:
-            raise _Unreadable(f"nested deeper than {MAX_DEPTH} levels", line, column)
+            raise _UnreadableError(f"nested deeper than {MAX_DEPTH} levels", line, column)
         if isinstance(event, yaml.AliasEvent) or event.anchor:
-            raise _Unreadable("anchors and aliases are not read", line, column, "write the value out", at)
+            raise _UnreadableError("anchors and aliases are not read", line, column, "write the value out", at)
         if event.tag and event.tag != "!":
-            raise _Unreadable(f"the tag '{event.tag}' is not read", line, column, "remove it", at)
+            raise _UnreadableError(f"the tag '{event.tag}' is not read", line, column, "remove it", at)
         if isinstance(event, yaml.ScalarEvent):
             return _yaml_scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -262,7 +262,7 @@ class _YAMLReader:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             if not isinstance(event, yaml.ScalarEvent):
-                raise _Unreadable("a key has to be text", *_mark(event), pointer=at)
+                raise _UnreadableError("a key has to be text", *_mark(event), pointer=at)
             place = pointer(at, event.value)
             self._positions[place + "#key"] = _mark(event)
             pairs.append((event.value, self._node(next(events), events, place, depth + 1)))

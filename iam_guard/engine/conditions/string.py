@@ -1,0 +1,98 @@
+"""String operators: exact, ignoring case, and globs; with variables (section 3.6, 3.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from iam_guard.engine.pattern import compile_glob, cut, matches
+from iam_guard.engine.substitution import resolve
+from iam_guard.model import Context
+from iam_guard.policy.operators import Comparison
+from iam_guard.policy.variables import Part, Variable, split_variables
+
+ValueTest = Callable[[str, Context], bool | None]
+
+
+def fold_case(text: str) -> str:
+    """Lower-case letter by letter, so that no foreign letter ever becomes an ASCII one (promise S16)."""
+    return text.lower() if text.isascii() else "".join(map(_fold_letter, text))
+
+
+def _fold_letter(letter: str) -> str:
+    lower = letter.lower()
+    return lower if len(lower) == 1 and letter.isascii() is lower.isascii() else letter
+
+
+def string_test(comparison: Comparison, values: tuple[str, ...], variables: bool) -> ValueTest:
+    """Make the test for the String operators."""
+    split: list[list[Part]] = [split_variables(value) if variables and "${" in value else [value] for value in values]
+    fixed = [parts for parts in split if not _has_variable(parts)]
+    open_ended = [parts for parts in split if _has_variable(parts)]
+    static = _static_test(comparison.test, fixed)
+    if not open_ended:
+        return static
+    return _with_variables(comparison.test, static if fixed else None, open_ended)
+
+
+def _has_variable(parts: Sequence[Part]) -> bool:
+    return any(isinstance(part, Variable) for part in parts)
+
+
+def _static_test(kind: str, values: list[list[Part]]) -> ValueTest:
+    if kind == "like":
+        return _any_glob([[part for part in parts if isinstance(part, str)] for parts in values])
+    texts = frozenset("".join(str(part) for part in parts) for parts in values)
+    if kind == "ignorecase":
+        folded = frozenset(map(fold_case, texts))
+        return lambda value, context: fold_case(value) in folded
+    return lambda value, context: value in texts
+
+
+def _any_glob(values: list[list[str]]) -> ValueTest:
+    tests = [compile_glob(parts) for parts in values]
+    if len(tests) == 1:
+        only = tests[0]
+        return lambda value, context: only(value)
+    return lambda value, context: any(test(value) for test in tests)
+
+
+def _with_variables(kind: str, static: ValueTest | None, open_ended: list[list[Part]]) -> ValueTest:
+    one = {"like": _like, "ignorecase": _equals_ignoring_case}.get(kind, _equals)
+
+    def test(value: str, context: Context) -> bool | None:
+        if static is not None and static(value, context):
+            return True
+        return any(one(parts, value, context) for parts in open_ended)
+
+    if static is None and kind == "equals" and len(open_ended) == 1 and len(open_ended[0]) == 1:
+        return _equals_variable(open_ended[0][0])
+    return test
+
+
+def _equals_variable(part: Part) -> ValueTest:
+    """The commonest form of all: a value that is one variable and nothing else."""
+    assert isinstance(part, Variable)
+    key, default = part
+
+    def test(value: str, context: Context) -> bool:
+        wanted = context.get(key)
+        if not wanted or wanted.__class__ is tuple:
+            wanted = default
+        return value == wanted and wanted is not None
+
+    return test
+
+
+def _like(parts: list[Part], value: str, context: Context) -> bool:
+    found = resolve(parts, context)
+    return found is not None and matches(cut(found), value)
+
+
+def _equals(parts: list[Part], value: str, context: Context) -> bool:
+    found = resolve(parts, context)
+    return found is not None and "".join(found) == value
+
+
+def _equals_ignoring_case(parts: list[Part], value: str, context: Context) -> bool:
+    found = resolve(parts, context)
+    return found is not None and fold_case("".join(found)) == fold_case(value)

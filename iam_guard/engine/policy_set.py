@@ -1,0 +1,224 @@
+"""PolicySet: everything that is attached, compiled; ask it with an AuthorizationRequest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from iam_guard.engine.arn import account_of, resource_key
+from iam_guard.engine.attachments import Attachments, Guardrails, Holder, Policy
+from iam_guard.engine.combine import Case, Subject, Target, decide
+from iam_guard.engine.decision import Decision, ReasonType, Verdict
+from iam_guard.engine.index import Layer
+from iam_guard.engine.memo import Memo
+from iam_guard.engine.statement import CompiledPolicy
+from iam_guard.model import DEFAULT_ACCOUNT, AuthorizationRequest, Context, Principal, PrincipalKind, ascii_lower
+from iam_guard.policy.document import Mode, PolicyDocument, PolicyKind
+from iam_guard.policy.parse import parse_policy
+from iam_guard.policy.source import SourceText
+
+#: How many callers, sets of attached policies, session and resource policies are kept compiled.
+MAX_SUBJECTS = 65_536
+MAX_LAYERS = 16_384
+MAX_LOOKED_UP = 4_096
+
+_NO_LAYER = Layer(())
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Resource control policies speak of everybody, so their Principal is not even looked at.
+_NAMING_PRINCIPALS = frozenset({PolicyKind.RESOURCE, PolicyKind.TRUST, PolicyKind.ENDPOINT})
+_WITH_IDENTITY = frozenset({PrincipalKind.USER, PrincipalKind.ROLE_SESSION, PrincipalKind.FEDERATED_USER})
+
+
+class PolicySet:
+    """An immutable, compiled set of policies.
+
+    Compiling is done for a caller and an action when they are first asked about, and kept in bounded
+    memories; the attachments themselves never change. Answers depend on the request alone.
+
+    Args:
+        attachments: What is attached to whom.
+        revision: Names this state of the policies in records.
+    """
+
+    def __init__(self, attachments: Attachments = Attachments(), *, revision: str = "") -> None:  # noqa: B008
+        self.attachments = attachments
+        self.revision = revision
+        self.speaks_of_groups = bool(attachments.groups)
+        self._policies: Memo[tuple[int, PolicyKind], CompiledPolicy] = Memo(MAX_SUBJECTS)
+        self._layers: Memo[tuple[Any, ...], Layer] = Memo(MAX_LAYERS)
+        self._subjects: Memo[tuple[Any, ...], Subject] = Memo(MAX_SUBJECTS)
+        self._looked_up: Memo[tuple[int, PolicyKind], tuple[Any, Layer]] = Memo(MAX_LOOKED_UP)
+        self._guardrails = {account: _GuardrailLayers(self, rails) for account, rails in attachments.guardrails.items()}
+        self._resources = attachments.resources
+        self._endpoint = None if attachments.endpoint is None else self.layer(attachments.endpoint, PolicyKind.ENDPOINT)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, id: str = "policy", mode: Mode = Mode.STRICT) -> PolicySet:
+        """A set of one identity policy, or a JSON list of them, attached to every user, role and session.
+
+        Args:
+            text: The document or documents.
+            id: What decisions call it; documents of a list are called ``id/0``, ``id/1`` and so on.
+            mode: How strictly to read.
+
+        Raises:
+            PolicyDocumentError: with every fault and its place.
+        """
+        source = SourceText(text.decode() if isinstance(text, bytes) else text)
+        if not source.text.lstrip().startswith("["):
+            return cls.from_documents([parse_policy(source, mode=mode)], id=id)
+        return cls.from_documents([parse_policy(one, mode=mode, within=source, base=f"/{place}")
+                                   for place, one in enumerate(source.value())], id=id)
+
+    @classmethod
+    def from_documents(cls, documents: Iterable[PolicyDocument | Mapping[str, Any]], *,
+                       id: str = "policy") -> PolicySet:
+        """A set of identity policies attached to every user, role and session.
+
+        Raises:
+            PolicyDocumentError: a mapping is not a policy.
+        """
+        read = [one if isinstance(one, PolicyDocument) else parse_policy(one) for one in documents]
+        names = [id] if len(read) == 1 else [f"{id}/{place}" for place in range(len(read))]
+        return cls(Attachments(everyone=tuple(map(Policy, names, read))))
+
+    # Asking
+
+    def evaluate(self, request: AuthorizationRequest) -> Decision:
+        """Decide. Never raises: what goes wrong is a denial with reason ``evaluation_error``."""
+        try:
+            who = request.principal
+            subject = self._subjects.get((who.kind, who.role_arn or who.user_arn or who.arn, who.groups))
+            if subject is None:
+                subject = self._subject(who)
+            if subject.broken or (who.groups is None and self.speaks_of_groups):
+                return self._error(request, subject.broken or "the caller's groups are not in the token")
+            return self._evaluate(request, who, subject)
+        except Exception as problem:  # whatever it is, the answer is no, and says so
+            return self._error(request, f"{type(problem).__name__}: {problem}")
+
+    def _evaluate(self, request: AuthorizationRequest, who: Principal, subject: Subject) -> Decision:
+        case = self.case(request, who, subject)
+        if case.action == "sts:getcalleridentity":
+            return case.answer(Verdict.ALLOWED, ReasonType.ALWAYS)
+        return decide(case)
+
+    def case(self, request: AuthorizationRequest, who: Principal, subject: Subject) -> Case:
+        """Gather everything that bears on a request."""
+        session = who.session_policies
+        return Case(self, request, who, ascii_lower(request.action), resource_key(request.resource), request.context,
+                    subject, self._target(request, who),
+                    None if session is None else self._given(session, PolicyKind.SESSION), self._endpoint)
+
+    def _error(self, request: AuthorizationRequest, error: str) -> Decision:
+        return Decision(Verdict.IMPLICIT_DENY, ReasonType.EVALUATION_ERROR, request, self, error=error)
+
+    def principal_context(self, who: Principal) -> Context:
+        """The caller's condition keys, with what this set knows of the caller: tags, id, organization."""
+        holder = self.attachments.holders.get(who.role_arn or who.user_arn or who.arn)
+        rails = self.attachments.guardrails.get(who.account)
+        if holder is None and rails is None:
+            return who.context
+        known: dict[str, str | tuple[str, ...]] = {}
+        if holder is not None:
+            known |= {f"aws:principaltag/{ascii_lower(tag)}": value for tag, value in holder.tags.items()}
+        known |= who.context
+        if holder is not None and holder.unique_id and not who.unique_id:
+            known |= _with_id(who, holder)
+        if rails is not None and rails.organization_id:
+            known["aws:principalorgid"] = rails.organization_id
+            known["aws:principalorgpaths"] = (rails.organization_path,)
+        return known
+
+    # The caller's side
+
+    def subject_of(self, who: Principal) -> Subject:
+        """What grants to and limits a caller."""
+        found = self._subjects.get((who.kind, who.role_arn or who.user_arn or who.arn, who.groups))
+        return self._subject(who) if found is None else found
+
+    def _subject(self, who: Principal) -> Subject:
+        arn = who.role_arn or who.user_arn or who.arn
+        return self._subjects.keep((who.kind, arn, who.groups), self._make_subject(who, arn))
+
+    def _make_subject(self, who: Principal, arn: str) -> Subject:
+        rails = self._guardrails.get(who.account)
+        scps = rails.scps if rails and (who.kind in _WITH_IDENTITY or who.kind is PrincipalKind.ROOT) else ()
+        if who.kind not in _WITH_IDENTITY:
+            return Subject(_NO_LAYER, None, scps)
+        holder = self.attachments.holders.get(arn) or Holder(arn)
+        groups = dict.fromkeys((*holder.groups, *(who.groups or ())))
+        attached = (*self.attachments.everyone, *holder.policies,
+                    *(policy for group in groups for policy in self.attachments.groups.get(group, ())))
+        boundary = self.layer((holder.boundary,), PolicyKind.BOUNDARY) if holder.boundary else None
+        return Subject(self.layer(attached, PolicyKind.IDENTITY), boundary, scps, holder.broken)
+
+    # The resource's side
+
+    def _target(self, request: AuthorizationRequest, who: Principal) -> Target:
+        resource = request.resource
+        if resource == "*":
+            owner = request.resource_account or who.account
+        else:
+            owner = request.resource_account or account_of(resource) or DEFAULT_ACCOUNT
+        service = request.action.partition(":")[0].lower()
+        rails = self._guardrails.get(owner)
+        same = who.account == owner
+        return Target(self._resource_policy(request, service),
+                      ReasonType.TRUST if service == "sts" else ReasonType.RESOURCE,
+                      rails.rcps if rails else (), service in self.attachments.decisive, same)
+
+    def _resource_policy(self, request: AuthorizationRequest, service: str) -> Layer | None:
+        kind = PolicyKind.TRUST if service == "sts" else PolicyKind.RESOURCE
+        if request.resource_policy is not None:
+            return self._given((request.resource_policy,), kind)
+        policy = self._resources.get(request.resource) if self._resources else None
+        return None if policy is None else self.layer((policy,), kind)
+
+    # Compiling
+
+    def layer(self, policies: Sequence[Policy], kind: PolicyKind) -> Layer:
+        """Policies that count together; callers with the same attachments share one."""
+        key = (kind, *map(id, policies))
+        found = self._layers.get(key)
+        if found is None:
+            compiled = tuple(self._compiled(policy, kind) for policy in policies)
+            found = self._layers.keep(key, Layer(compiled, names_principals=kind in _NAMING_PRINCIPALS))
+        return found
+
+    def _compiled(self, policy: Policy, kind: PolicyKind) -> CompiledPolicy:
+        found = self._policies.get((id(policy), kind))
+        if found is None:
+            found = self._policies.keep((id(policy), kind), CompiledPolicy(policy, kind))
+        return found
+
+    def _given(self, documents: tuple[PolicyDocument, ...], kind: PolicyKind) -> Layer:
+        """Documents that came with the request, compiled once as long as they are remembered."""
+        key = (id(documents[0]) if documents else 0, kind)
+        found = self._looked_up.get(key)
+        if found is not None and found[0] == documents:
+            return found[1]
+        policies = [Policy(document.id or f"{kind} policy", document) for document in documents]
+        compiled = tuple(CompiledPolicy(policy, kind) for policy in policies)
+        layer = Layer(compiled, names_principals=kind in _NAMING_PRINCIPALS)
+        if documents:
+            self._looked_up.keep(key, (documents, layer))
+        return layer
+
+
+def _with_id(who: Principal, holder: Holder) -> dict[str, str | tuple[str, ...]]:
+    if who.kind is PrincipalKind.ROLE_SESSION:
+        return {"aws:userid": f"{holder.unique_id}:{who.name}"}
+    return {"aws:userid": holder.unique_id} if who.kind is PrincipalKind.USER else {}
+
+
+class _GuardrailLayers:
+    """The organization policies over one account, compiled."""
+
+    __slots__ = ("rcps", "scps")
+
+    def __init__(self, policies: PolicySet, rails: Guardrails) -> None:
+        subject = not rails.is_management
+        self.scps = tuple(policies.layer(level, PolicyKind.SCP) for level in rails.scps or ()) if subject else ()
+        self.rcps = tuple(policies.layer(level, PolicyKind.RCP) for level in rails.rcps) if subject else ()
