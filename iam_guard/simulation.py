@@ -65,7 +65,7 @@ def _member(holder: Mapping[str, Any], name: str, kind: type, default: Any = _Re
     if value is None and default is not _Required:
         return default
     if not isinstance(value, kind):
-        wanted = {str: "text", list: "a list", Mapping: "an object"}.get(kind, kind.__name__)
+        wanted = "text" if kind is str else "a list" if kind is list else "an object"
         raise CaseError(f"'{name}' is missing" if name not in holder else f"'{name}' has to be {wanted}")
     return value
 

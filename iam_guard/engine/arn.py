@@ -61,19 +61,20 @@ class ResourcePattern(NamedTuple):
     test: Callable[[str, Context], bool | None] | None = None
 
 
-def compile_resource(text: str, *, variables: bool, wide: bool, broken: bool) -> ResourcePattern:
+def compile_resource(text: str, *, variables: bool, wide: bool, broken: bool | None) -> ResourcePattern:
     """Compile one entry.
 
     Args:
         text: As written in the policy.
         variables: Whether ``${...}`` is substituted.
         wide: Which reading of a star at the end of a field applies.
-        broken: What an entry with a malformed variable does: match everything, or nothing.
+        broken: What an entry with a malformed variable does: match everything, nothing, or (``None``)
+            count as a variable without a value.
     """
     if text == "*":
         return ResourcePattern(Shape.ANY, "")
     try:
-        parts = split_variables(text) if variables and "${" in text else [text]
+        parts: list[Part] = split_variables(text) if variables and "${" in text else [text]
     except VariableSyntaxError:
         return ResourcePattern(Shape.TEST, "", lambda key, context: broken)
     fields = split_fields(parts)
@@ -169,10 +170,7 @@ def _by_field(fields: list[list[str]]) -> Test:
         found = key.split(":", HEAD_FIELDS)
         if len(found) <= HEAD_FIELDS:
             return False
-        for index, field_test in tests:
-            if field_test(found[index]) is not True:
-                return False
-        return True
+        return all(field_test(found[index]) is True for index, field_test in tests)
 
     return test
 

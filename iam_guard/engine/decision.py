@@ -158,7 +158,7 @@ class Decision:
 
     def explain(self) -> Explanation:
         """Evaluate again and record everything: which statements applied, which nearly did, and why not."""
-        from iam_guard.engine.explain import explain  # noqa: PLC0415 - explanations are made of decisions
+        from iam_guard.engine.explain import explain  # explanations are made of decisions
 
         return explain(self._policies, self)
 

@@ -8,6 +8,7 @@ what could match and not what is stored.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from iam_guard.engine.arn import Shape
 from iam_guard.engine.memo import Memo
@@ -74,8 +75,11 @@ class ResourceIndex:
         return None
 
 
-def _by_length(table: dict[str, Bucket] | dict[str, list[tuple[ResourceTest, CompiledStatement]]]) -> list:  # type: ignore[type-arg]
-    lengths: dict[int, dict[str, object]] = {}
+Found = TypeVar("Found")
+
+
+def _by_length(table: dict[str, Found]) -> list[tuple[int, dict[str, Found]]]:
+    lengths: dict[int, dict[str, Found]] = {}
     for text, found in table.items():
         lengths.setdefault(len(text), {})[text] = found
     return sorted(lengths.items())

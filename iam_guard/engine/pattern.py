@@ -98,7 +98,7 @@ def compile_glob(parts: Iterable[str]) -> Test:
     texts = [str(piece) for piece in pieces]
     first, last = texts[0], texts[-1]
     if len(texts) == 1:
-        return first.__eq__  # type: ignore[return-value]
+        return first.__eq__
     if len(texts) == 2:
         return _two_ended(first, last)
     middle = [text for text in texts[1:-1] if text]

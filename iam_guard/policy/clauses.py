@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from sys import intern
 from typing import Any
 
@@ -11,11 +12,11 @@ from iam_guard.policy.document import Condition
 from iam_guard.policy.findings import Findings, Stage
 from iam_guard.policy.keys import is_multivalued
 from iam_guard.policy.operators import COMPARISONS, Family, Operator, Qualifier, read_operator
-from iam_guard.policy.source import Number, members, pointer
+from iam_guard.policy.source import members, pointer
 from iam_guard.policy.values import read_boolean, read_bytes, read_instant, read_network, read_number
 from iam_guard.policy.variables import VariableSyntaxError, split_variables
 
-_READERS = {
+_READERS: dict[Family, tuple[Callable[[str], Any], str, str]] = {
     Family.NUMERIC: (read_number, "a number", "TYPE_MISMATCH_NUMBER"),
     Family.DATE: (read_instant, "a date", "TYPE_MISMATCH_DATE"),
     Family.BOOL: (read_boolean, "true or false", "TYPE_MISMATCH_BOOLEAN"),
@@ -121,7 +122,8 @@ class _Clauses:
         if not values:
             self.found.object_to(Stage.SYNTAX, at, f"the key '{key}' is compared with nothing", "name a value",
                                  code="EMPTY_ARRAY_CONDITION")
-        if operator.qualifier is Qualifier.NONE and is_multivalued(key) and operator.comparison.family is not Family.NULL:
+        plain = operator.qualifier is Qualifier.NONE and operator.comparison.family is not Family.NULL
+        if plain and is_multivalued(key):
             self.found.object_to(Stage.SYNTAX, at, f"the key '{key}' holds a set of values",
                                  f"write 'ForAnyValue:{name}' or 'ForAllValues:{name}'", code="MISSING_QUALIFIER")
         self.conditions.append(Condition(name, intern(key), tuple(texts)))
@@ -131,7 +133,7 @@ class _Clauses:
             return str(value)
         if isinstance(value, bool):
             return "true" if value else "false"
-        if isinstance(value, int | float) and not isinstance(value, Number):
+        if isinstance(value, int | float):  # from a mapping made in code; texts keep the number's spelling
             return str(value)
         self.found.refuse(Stage.SYNTAX, at, "a condition value is text, a number or a boolean",
                           code="INVALID_CONDITION_DATA_TYPE")

@@ -84,7 +84,7 @@ def parse_policy(source: str | bytes | SourceText | Mapping[str, Any], *, kind: 
 def _text_of(source: str | bytes, file: str) -> SourceText:
     if isinstance(source, bytes):
         try:
-            source = source.decode("utf-8")
+            return _text_of(source.decode("utf-8"), file)
         except UnicodeDecodeError as problem:
             line = source.count(b"\n", 0, problem.start) + 1
             raise PolicyDocumentError(Fault("the text is not UTF-8", "save it as UTF-8", line=line, column=1,
@@ -214,10 +214,10 @@ class _Reader:
             self.found.refuse(Stage.SYNTAX, at, "Effect is missing", "write \"Allow\" or \"Deny\"",
                               code="MISSING_EFFECT")
         else:
-            right = _is_text(effect) and effect.lower() in ("allow", "deny")
+            right = isinstance(effect, str) and effect.lower() in ("allow", "deny")
             self.found.refuse(Stage.LEGACY if right else Stage.SYNTAX, at + "/Effect",
                               f"Effect is \"Allow\" or \"Deny\", not {_quoted(effect)}",
-                              f"write \"{effect.title()}\"" if right else "", code="INVALID_EFFECT")
+                              f"write \"{str(effect).title()}\"" if right else "", code="INVALID_EFFECT")
         return None
 
     def _sid(self, value: dict[str, Any], at: str) -> str:
@@ -225,7 +225,7 @@ class _Reader:
         if not _is_text(sid):
             self.found.refuse(Stage.SYNTAX, at + "/Sid", f"Sid is text, not {_word(sid)}", code="DATA_TYPE_MISMATCH")
             return ""
-        if sid and not sid.isalnum() or not sid.isascii() or len(sid) > 64:
+        if (sid and not sid.isalnum()) or not sid.isascii() or len(sid) > 64:
             check_sid(sid, at + "/Sid", self.found, self.kind)
         return str(sid)
 
