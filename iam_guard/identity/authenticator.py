@@ -70,7 +70,7 @@ class AuthenticatorChain:
         for authenticator in self._authenticators:
             found = await authenticator.authenticate(request)
             if found is not None and caller is not None:
-                raise AuthenticationError("more than one credential was sent", code="invalid_request")
+                raise AuthenticationError("More than one credential was sent", code="invalid_request")
             caller = found or caller
         return caller
 

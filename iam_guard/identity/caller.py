@@ -29,6 +29,7 @@ class Caller:
         context: Condition keys of the request, without those of the principal.
         scope: The ASGI scope that the application received; empty outside ASGI.
         decisions: Every decision made for this request so far, in order.
+        route: Template of the route that the request matched; empty outside HTTP.
     """
 
     principal: Principal
@@ -36,6 +37,7 @@ class Caller:
     context: Context = EMPTY
     scope: MutableMapping[str, Any] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
+    route: str = ""
 
 
 #: Whom the running code works for; ``None`` outside a guarded request.

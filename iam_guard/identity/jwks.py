@@ -29,7 +29,7 @@ class KeySource(Protocol):
 
     Attributes:
         current: The keys in force. Replaced by another object whenever they change, and only then.
-        due_at: When the source wants to look for news; reading ``find`` after that moment makes it look.
+        due_at: When the source wants to look for news.
         good_until: When ``current`` stops being trustworthy without news.
     """
 
@@ -43,6 +43,9 @@ class KeySource(Protocol):
         Raises:
             UnavailableError: no trustworthy keys are known at the moment.
         """
+
+    def look_for_news(self) -> None:
+        """Begin to fetch, unless that is under way; nobody waits for it."""
 
     async def start(self) -> None:
         """Get the keys, and keep them fresh from now on."""
@@ -61,6 +64,9 @@ class StaticKeys:
     async def find(self, key_id: str | None, algorithm: Algorithm) -> tuple[VerificationKey, ...]:
         """See :class:`KeySource`."""
         return self.current.find(key_id, algorithm)
+
+    def look_for_news(self) -> None:
+        """Nothing is ever new."""
 
     async def start(self) -> None:
         """Nothing to get."""
@@ -98,6 +104,9 @@ class RefreshSettings:
     max_stale: float = 86400.0
 
 
+DEFAULT_REFRESH = RefreshSettings()
+
+
 class RefreshingKeys:
     """Keys that are fetched, kept, and fetched again.
 
@@ -124,7 +133,7 @@ class RefreshingKeys:
         *,
         name: str,
         clock: Clock,
-        settings: RefreshSettings = RefreshSettings(),
+        settings: RefreshSettings = DEFAULT_REFRESH,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._fetch, self._name, self._clock, self._settings, self._sleep = fetch, name, clock, settings, sleep
@@ -178,6 +187,10 @@ class RefreshingKeys:
         """Fetch now, or join the fetch that is under way; never raises for a failure."""
         await asyncio.wait({self._begin()})
 
+    def look_for_news(self) -> None:
+        """See :class:`KeySource`."""
+        self._begin()
+
     def _begin(self) -> asyncio.Task[None]:
         """The one fetch under way. Nobody's cancellation but :meth:`close` ends it."""
         if self._flight is None:
@@ -202,7 +215,8 @@ class RefreshingKeys:
         self.failures += 1
         self._failures_in_a_row += 1
         self.last_error = str(error) or type(error).__name__
-        self.due_at = max(self.due_at, self._clock() + self._settings.cool_down)
+        retry_at = self._clock() + self._settings.cool_down
+        self.due_at, self._next_search = max(self.due_at, retry_at), max(self._next_search, retry_at)
         _log.warning("keys of '%s' could not be fetched (the last good ones stay): %s", self._name, self.last_error)
 
     async def start(self) -> None:

@@ -17,7 +17,7 @@ MAX_TOKEN = 8192
 #: Longest key identifier, in bytes (J04).
 MAX_KID = 256
 
-MALFORMED = "the access token is malformed"
+MALFORMED = "The access token is malformed"
 
 # Translates the URL alphabet to the plain one, and what only the plain one has to something that the
 # strict decoder refuses.

@@ -1,0 +1,49 @@
+"""The Bearer scheme: finding the one token in a request, and asking for one (RFC 6750)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iam_guard.errors import AuthenticationError
+from iam_guard.identity.token import malformed
+from iam_guard.model import ascii_lower
+
+if TYPE_CHECKING:
+    from iam_guard.http.request import HTTPRequest
+
+
+def bearer_token(request: HTTPRequest) -> str | None:
+    """The token of the ``Authorization`` header.
+
+    A token in the query is no credential: it reaches logs and other people (RFC 6750 section 5.3).
+
+    Returns:
+        ``None`` when the request has no such header, or one of another scheme.
+
+    Raises:
+        AuthenticationError: there are two such headers, or no token after the scheme.
+    """
+    values = request.header_values("authorization")
+    if not values:
+        return None
+    if len(values) > 1:
+        raise AuthenticationError("More than one Authorization header was sent", code="invalid_request")
+    scheme, *rest = values[0].split(None, 1)[:2] or [""]
+    if ascii_lower(scheme) != "bearer":
+        return None
+    token = rest[0].rstrip(" ") if rest else ""
+    if not token or values[0].strip(" ")[len(scheme):].lstrip(" ") != token:
+        raise malformed("there is no token after the scheme, or something else than spaces before it")
+    return token
+
+
+def bearer_challenge(realm: str, resource_metadata: str = "") -> str:
+    """The ``WWW-Authenticate`` value for a request without credentials: no ``error`` (RFC 6750 section 3.1)."""
+    challenge = f"Bearer realm={quoted(realm)}"
+    return f"{challenge}, resource_metadata={quoted(resource_metadata)}" if resource_metadata else challenge
+
+
+def quoted(text: str) -> str:
+    """A quoted string (RFC 9110 section 5.6.4)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,219 @@
+"""JWTAuthenticator: bearer tokens of configured issuers to principals.
+
+    header -> token -> issuer -> key -> signature -> claims -> principal
+
+Each step trusts only what the steps before it established. The unverified ``iss`` chooses whose
+configuration applies and nothing else; no step fetches anything that a token names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from cachetools import LRUCache
+
+from iam_guard.errors import AuthenticationError, ConfigurationError, Fault, UnavailableError
+from iam_guard.identity.bearer import bearer_challenge, bearer_token
+from iam_guard.identity.claim_checks import check_claims
+from iam_guard.identity.claimant import group_names, principal_from_claims
+from iam_guard.identity.clock import SteadyClock
+from iam_guard.identity.fetch import new_client
+from iam_guard.identity.issuer import Issuer, check_issuers
+from iam_guard.identity.jwks import DEFAULT_REFRESH, KeySource, RefreshSettings
+from iam_guard.identity.key_sources import is_fetched, open_key_source
+from iam_guard.identity.keys import KeySet
+from iam_guard.identity.token import MAX_TOKEN, UnverifiedToken, malformed, read_token
+from iam_guard.model import Principal
+
+if TYPE_CHECKING:
+    from iam_guard.http.request import HTTPRequest
+
+#: One text for every reason that would tell a forger which part to try next (wire contracts, section 11).
+NOT_VALID = "The access token is not valid"
+RESOLVER_DEADLINE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIdentity:
+    """What a token is revoked by; its text is not, since that could be written in several ways.
+
+    Attributes:
+        issuer: Its ``iss``.
+        token_id: Its ``jti``; ``""`` when it has none.
+        subject: Its ``sub``.
+        issued_at: Its ``iat``; ``None`` when it has none.
+    """
+
+    issuer: str
+    token_id: str
+    subject: str
+    issued_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Trust:
+    issuer: Issuer
+    source: KeySource
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A remembered success, and the facts that it stands on."""
+
+    principal: Principal
+    identity: TokenIdentity
+    until: float
+    source: KeySource
+    keys: KeySet
+
+
+class JWTAuthenticator:
+    """Turns ``Authorization: Bearer`` into a principal.
+
+    Args:
+        issuers: Whose tokens are accepted.
+        realm: What challenges call this service.
+        resource_metadata: URL of the protected resource metadata (RFC 9728), named in challenges.
+        cache_size: How many verified tokens are remembered.
+        cache_seconds: For how long at most; never past a token's ``exp``.
+        max_token: Longest acceptable token, in characters.
+        is_revoked: Asked about every token on every request; must not block.
+        clock: Seconds since the epoch.
+        http: Client for fetching keys, closed by whoever made it; by default one is made here.
+        refresh: Times of the life cycle of fetched keys.
+
+    Raises:
+        ConfigurationError: there is no issuer, two can make the same names, or keys cannot be read.
+    """
+
+    def __init__(
+        self,
+        issuers: Sequence[Issuer],
+        *,
+        realm: str = "api",
+        resource_metadata: str = "",
+        cache_size: int = 4096,
+        cache_seconds: float = 300.0,
+        max_token: int = MAX_TOKEN,
+        is_revoked: Callable[[TokenIdentity], bool] | None = None,
+        clock: Callable[[], float] | None = None,
+        http: httpx.AsyncClient | None = None,
+        refresh: RefreshSettings = DEFAULT_REFRESH,
+    ) -> None:
+        check_issuers(issuers)
+        if cache_size < 1:
+            raise ConfigurationError(Fault(f"a cache of {cache_size} tokens is none", "write at least 1"))
+        self._clock = clock or SteadyClock()
+        self._own_http = new_client() if http is None and any(map(is_fetched, issuers)) else None
+        client = http or self._own_http
+        self._trusted = {
+            issuer.issuer: _Trust(issuer, open_key_source(issuer, http=client, clock=self._clock, settings=refresh))
+            for issuer in issuers
+        }
+        self._challenges = (bearer_challenge(realm, resource_metadata),)
+        self._max_token, self._cache_seconds, self._is_revoked = max_token, cache_seconds, is_revoked
+        self._verified: LRUCache[bytes, _Verified] = LRUCache(cache_size)
+
+    @property
+    def key_sources(self) -> Mapping[str, KeySource]:
+        """The key source of each issuer, with its counters where it fetches."""
+        return {name: trust.source for name, trust in self._trusted.items()}
+
+    def challenges(self) -> tuple[str, ...]:
+        """See :class:`Authenticator`."""
+        return self._challenges
+
+    async def start(self) -> None:
+        """Fetch the keys of all issuers and keep them fresh; an issuer out of reach does not stop the start."""
+        await asyncio.gather(*(trust.source.start() for trust in self._trusted.values()))
+
+    async def close(self) -> None:
+        """Stop renewals and close the client, when it was made here."""
+        async with AsyncExitStack() as stack:
+            if self._own_http is not None:
+                stack.push_async_callback(self._own_http.aclose)
+            for trust in self._trusted.values():
+                stack.push_async_callback(trust.source.close)
+
+    async def authenticate(self, request: HTTPRequest) -> Principal | None:
+        """Say who sent *request*; see :class:`Authenticator`."""
+        token = bearer_token(request)
+        if token is None:
+            return None
+        if len(token) > self._max_token:
+            raise malformed(f"the token is longer than {self._max_token} characters")
+        digest = sha256(token.encode("latin-1", "replace")).digest()
+        now = self._clock()
+        known = self._verified.get(digest)
+        if known is None or now >= known.until or known.keys is not known.source.current:
+            known = await self._verify(token, now)
+            self._verified[digest] = known
+        elif now >= known.source.due_at:
+            known.source.look_for_news()
+        if self._is_revoked is not None:
+            _check_revocation(self._is_revoked, known.identity)
+        return known.principal
+
+    async def _verify(self, token: str, now: float) -> _Verified:
+        unverified = read_token(token, max_length=self._max_token)
+        trust = self._choose_issuer(unverified)
+        issuer, source, claims = trust.issuer, trust.source, unverified.claims
+        await _check_signature(unverified, trust)
+        keys = source.current
+        expires_at = check_claims(claims, unverified.type, issuer, now)
+        groups = await _groups(claims, issuer)
+        principal = principal_from_claims(
+            claims, issuer.claims, issuer=issuer.issuer, expires_at=expires_at + issuer.leeway, groups=groups
+        )
+        until = min(expires_at, now + self._cache_seconds, source.good_until)
+        return _Verified(principal, _identity(claims), until, source, keys)
+
+    def _choose_issuer(self, token: UnverifiedToken) -> _Trust:
+        name = token.claims.get("iss")
+        trust = self._trusted.get(name) if isinstance(name, str) else None
+        if trust is None:
+            raise AuthenticationError(NOT_VALID, detail="'iss' is no configured issuer")
+        return trust
+
+
+async def _check_signature(token: UnverifiedToken, trust: _Trust) -> None:
+    algorithm = trust.issuer.algorithm_table.get(token.algorithm)
+    if algorithm is None:
+        raise AuthenticationError(NOT_VALID, detail=f"'alg' is none that '{trust.issuer.issuer}' is allowed")
+    keys = await trust.source.find(token.key_id, algorithm)
+    if not any(key.verifies(algorithm, token.signed, token.signature) for key in keys):
+        why = "the signature is wrong" if keys else "no key of the issuer fits 'kid' and 'alg'"
+        raise AuthenticationError(NOT_VALID, detail=f"{why} ('{trust.issuer.issuer}')")
+
+
+async def _groups(claims: Mapping[str, Any], issuer: Issuer) -> tuple[str, ...] | None:
+    names = group_names(claims, issuer.claims)
+    if names is not None or issuer.groups_resolver is None:
+        return names
+    try:
+        async with asyncio.timeout(RESOLVER_DEADLINE):
+            return tuple(dict.fromkeys(await issuer.groups_resolver(claims)))
+    except Exception as error:
+        raise UnavailableError(f"the groups of a caller of '{issuer.issuer}' could not be resolved") from error
+
+
+def _identity(claims: Mapping[str, Any]) -> TokenIdentity:
+    token_id = claims.get("jti", "")
+    if not isinstance(token_id, str):
+        raise malformed("'jti' is not a text")
+    return TokenIdentity(claims["iss"], token_id, claims["sub"], claims.get("iat"))
+
+
+def _check_revocation(is_revoked: Callable[[TokenIdentity], bool], identity: TokenIdentity) -> None:
+    try:
+        revoked = is_revoked(identity)
+    except Exception as error:
+        raise UnavailableError("whether a token is revoked could not be found out") from error
+    if revoked:
+        raise AuthenticationError("The access token was revoked", detail="the token is revoked")
