@@ -1,0 +1,59 @@
+"""The condition keys that a request brings (language specification, sections 4.3 and 4.5).
+
+A key whose value is unknown is absent, never empty. Header and query keys are added only for names that are
+asked for, and always hold a set of values: a header that was sent twice is two values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from iam_guard.http.request import HTTPRequest
+
+
+def request_context(request: HTTPRequest, now: datetime, *, http_headers: Iterable[str] = (),
+                    http_query: Iterable[str] = ()) -> dict[str, str | tuple[str, ...]]:
+    """Describe a request to the policies.
+
+    Args:
+        request: The checked request.
+        now: The time of the decision, with a time zone.
+        http_headers: Header names to add as ``http:header/<name>``.
+        http_query: Query parameters to add as ``http:query/<name>``.
+
+    Raises:
+        ValueError: *now* has no time zone.
+    """
+    keys: dict[str, str | tuple[str, ...]] = {
+        "aws:currenttime": _instant(now),
+        "aws:epochtime": str(int(now.timestamp())),
+        "aws:securetransport": "true" if request.secure else "false",
+        "aws:viaawsservice": "false",
+        "http:method": request.method,
+        "http:path": request.path,
+    }
+    if request.source_ip:
+        keys["aws:sourceip"] = request.source_ip
+    if request.host:
+        keys["http:host"] = request.host
+    for key, value in request.headers:
+        if key == b"user-agent":
+            keys["aws:useragent"] = value.decode("latin-1")
+        elif key == b"referer":
+            keys["aws:referer"] = value.decode("latin-1")
+    for name in http_headers:
+        if values := request.header_values(name):
+            keys[f"http:header/{name.lower()}"] = values
+    for name in http_query:
+        if values := request.query.get(name, ()):
+            keys[f"http:query/{name.lower()}"] = values
+    return keys
+
+
+def _instant(now: datetime) -> str:
+    if now.tzinfo is None:
+        raise ValueError("a date in the context needs a time zone")
+    if now.tzinfo is not UTC:
+        now = now.astimezone(UTC)
+    return now.isoformat()[:19] + "Z"

@@ -1,0 +1,135 @@
+"""What is true at the edge of the application: whom to believe, what to accept, how much of it.
+
+Nothing here is detected from a request. Trust in forwarded data is by peer address (promise S8), and the
+family of headers that is read is a setting, since a client can send the other family through most proxies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.http.address import Network, network
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+# Names that need no second look. A list for speed only: any other name is examined one by one.
+_HARMLESS = frozenset(
+    b"accept accept-charset accept-encoding accept-language access-control-request-headers "
+    b"access-control-request-method authorization baggage cache-control connection content-encoding "
+    b"content-language content-length content-type cookie date dnt dpop expect from host if-match "
+    b"if-modified-since if-none-match if-range if-unmodified-since keep-alive last-event-id max-forwards "
+    b"origin pragma priority range referer sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest "
+    b"sec-fetch-mode sec-fetch-site sec-fetch-user sec-gpc sec-websocket-extensions sec-websocket-key "
+    b"sec-websocket-protocol sec-websocket-version te traceparent tracestate trailer transfer-encoding "
+    b"upgrade upgrade-insecure-requests user-agent via x-api-key x-correlation-id x-csrf-token x-request-id "
+    b"x-requested-with".split()
+)
+# Told by a proxy about its client; an application believes them, so only a trusted proxy may send them.
+_TOLD_BY_PROXIES = frozenset({
+    "cf-connecting-ip", "client-cert", "client-cert-chain", "fastly-client-ip", "ssl-client-cert", "true-client-ip",
+    "x-client-cert", "x-client-ip", "x-cluster-client-ip", "x-forwarded", "x-real-ip", "x-ssl-client-cert",
+})
+# They make an application serve something else than was checked (promises S3 and S6): never let through.
+_OVERRIDES = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
+_OVERRIDE_PREFIXES = ("x-original-", "x-rewrite-")
+#: Header names that belong to this package.
+OWN_PREFIX = "x-iam-"
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def canonical_name(name: str) -> str:
+    """Fold the spellings of a header name that a CGI-style backend would fold (promise S9)."""
+    return name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """How requests arrive. Secure as it stands; a setting only ever says who is trusted or what is narrower.
+
+    Args:
+        trusted_proxies: Addresses or networks of proxies whose forwarded data is believed; nobody by default,
+            private ranges included.
+        forwarded: Which family a trusted proxy speaks: ``x-forwarded`` (``X-Forwarded-For``, ``-Proto``) or
+            ``forwarded`` (RFC 7239). The other family is removed even then.
+        identity_headers: Names that the guard itself sets for the application; copies sent by a client are
+            removed under every spelling. Names that start with ``X-IAM-`` always are.
+        methods: Methods that exist here; any other is answered 405.
+        path_mode: ``strict`` refuses dot segments and empty segments; ``normalize`` resolves them, and the
+            application receives the resolved path.
+        allowed_hosts: Host names that are served; empty for any.
+        allow_semicolon: Let ``;`` stand in a path, for applications that give it no meaning.
+        refuse_any_residue: Refuse every percent-triplet that is left after decoding once, for a gateway whose
+            upstream may decode again.
+        max_header_bytes: Names and values together, four bytes of punctuation for each included.
+        max_target_bytes: Path and query.
+
+    Raises:
+        ConfigurationError: an address, name or word is not one.
+    """
+
+    trusted_proxies: tuple[str, ...] = ()
+    forwarded: Literal["x-forwarded", "forwarded"] = "x-forwarded"
+    identity_headers: tuple[str, ...] = ()
+    methods: tuple[str, ...] = METHODS
+    path_mode: Literal["strict", "normalize"] = "strict"
+    allowed_hosts: tuple[str, ...] = ()
+    allow_semicolon: bool = False
+    refuse_any_residue: bool = False
+    max_header_bytes: int = 16_384
+    max_target_bytes: int = 8_192
+    networks: tuple[Network, ...] = field(init=False, repr=False, compare=False)
+    method_set: frozenset[str] = field(init=False, repr=False, compare=False)
+    host_set: frozenset[str] = field(init=False, repr=False, compare=False)
+    harmless: frozenset[bytes] = field(init=False, repr=False, compare=False)
+    reserved: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if faults := list(_faults(self)):
+            raise ConfigurationError(faults)
+        reserved = frozenset(canonical_name(name) for name in self.identity_headers)
+        derived = {
+            "networks": tuple(network(text) for text in self.trusted_proxies),
+            "method_set": frozenset(self.methods),
+            "host_set": frozenset(host.lower().removesuffix(".") for host in self.allowed_hosts),
+            "harmless": _HARMLESS - {name.encode() for name in reserved},
+            "reserved": reserved,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+    def keeps(self, name: str, trusted: bool) -> bool:
+        """Say whether the application may see a header that a peer sent.
+
+        Args:
+            name: As sent.
+            trusted: The peer is one of ``trusted_proxies``.
+        """
+        name = canonical_name(name)
+        if name in self.reserved or name in _OVERRIDES or name.startswith((OWN_PREFIX, *_OVERRIDE_PREFIXES)):
+            return False
+        is_forwarded = name == "forwarded"
+        if is_forwarded or name.startswith("x-forwarded-"):
+            return trusted and is_forwarded == (self.forwarded == "forwarded")
+        return trusted or name not in _TOLD_BY_PROXIES
+
+
+def _faults(settings: EdgeSettings) -> Iterable[Fault]:
+    for text in settings.trusted_proxies:
+        try:
+            network(text)
+        except ValueError:
+            yield Fault(f"'{text}' is not an address or a network", "write it like '10.9.0.0/16'")
+    for name in settings.identity_headers:
+        if not _TOKEN.fullmatch(name):
+            yield Fault(f"'{name}' is not a header name")
+    for method in settings.methods:
+        if not (method.isascii() and method.isalpha() and method.isupper()):
+            yield Fault(f"'{method}' is not a method", "write it in capitals")
+    if settings.forwarded not in ("x-forwarded", "forwarded"):
+        yield Fault(f"'{settings.forwarded}' is not a family of headers", "use 'x-forwarded' or 'forwarded'")
+    if settings.path_mode not in ("strict", "normalize"):
+        yield Fault(f"'{settings.path_mode}' is not a path mode", "use 'strict' or 'normalize'")

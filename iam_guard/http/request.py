@@ -1,0 +1,193 @@
+"""HTTPRequest: one frozen snapshot of an incoming request, taken once and read by everybody.
+
+The mapping, the policies, the log and the application all see this object and what it was made from;
+nothing is parsed a second time (promises S2 and S3). A request that could be read in two ways is refused
+here, before anybody is asked who sent it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, MutableMapping
+from types import MappingProxyType
+from typing import Any, Literal
+from urllib.parse import parse_qsl, quote
+
+import msgspec
+
+from iam_guard.errors import RequestRefusedError
+from iam_guard.http.edge import EdgeSettings as EdgeSettings
+from iam_guard.http.headers import check_headers
+from iam_guard.http.origin import origin_of
+from iam_guard.http.path import careful_path, is_plain, refused, route_path
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+_VERSIONS = frozenset({"1.0", "1.1", "2", "2.0", "3"})
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*+)\.?(?::([0-9]{1,5}))?")
+_ABSOLUTE = re.compile(r"https?://([^/?#]*)(/[^?#]*)", re.IGNORECASE)
+_DEFAULT_PORT = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
+_STRICT = EdgeSettings()
+
+
+class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
+    """One request, checked and in its one spelling. Made by :meth:`from_scope`.
+
+    Attributes:
+        kind: ``http`` or ``websocket`` (a handshake).
+        method: In capitals; of a handshake ``GET``.
+        path: Decoded, without ``root_path``: what the application's router matches.
+        raw_path: As it was sent, or as it would be sent after resolving.
+        query_string: As it was sent.
+        headers: Lower-case names and values in their order, without what the peer may not say.
+        scheme: ``http`` or ``https``, ``ws`` or ``wss``; of the client's own connection where a trusted proxy
+            told it.
+        host: Lower case, without final dot and default port; ``""`` when HTTP/1.0 sent none.
+        client: Address of the peer of the connection; ``""`` when there is none.
+        source_ip: Address of the client behind trusted proxies; ``""`` when unknown.
+        secure: The client's own connection is encrypted.
+        http_version: ``1.0``, ``1.1``, ``2`` or ``3``.
+        scope_path: Path with ``root_path``, as the application receives it.
+        trusted: The peer is a trusted proxy.
+    """
+
+    kind: Literal["http", "websocket"] = "http"
+    method: str = "GET"
+    path: str = "/"
+    raw_path: bytes = b"/"
+    query_string: bytes = b""
+    headers: Headers = ()
+    scheme: str = "http"
+    host: str = ""
+    client: str = ""
+    source_ip: str = ""
+    secure: bool = False
+    http_version: str = "1.1"
+    scope_path: str = "/"
+    trusted: bool = False
+    _query: Mapping[str, tuple[str, ...]] | None = None
+
+    @classmethod
+    def from_scope(cls, scope: Mapping[str, Any], edge: EdgeSettings = _STRICT) -> HTTPRequest:
+        """Take the snapshot of an ASGI ``http`` or ``websocket`` scope.
+
+        Args:
+            scope: As the server made it; not changed.
+            edge: Whom to believe and what to accept.
+
+        Raises:
+            RequestRefusedError: the request is malformed, too large, or can be read in two ways.
+        """
+        kind = scope["type"]
+        method = _method(scope, kind, edge)
+        version = scope.get("http_version", "1.1")
+        if version not in _VERSIONS:
+            raise RequestRefusedError("This HTTP version is not supported.", status=505, code="unsupported-version")
+        query = scope.get("query_string") or b""
+        raw = scope.get("raw_path")
+        if len(raw or scope["path"]) + len(query) >= edge.max_target_bytes:
+            raise RequestRefusedError("The request target is too long.", status=414, code="target-too-long")
+        index, count = check_headers(scope["headers"], edge)
+        scheme = scope.get("scheme") or ("ws" if kind == "websocket" else "http")
+        host = _host(index.get(b"host"), version, scheme, edge)
+        path, raw = _path(scope, raw, host, scheme, edge)
+        origin = origin_of(scope.get("client"), scheme, scope["headers"], index, count, edge)
+        return cls(kind, method, route_path(path, scope.get("root_path", "")), raw, query, origin.headers,
+                   origin.scheme, host, origin.client, origin.source_ip,
+                   origin.scheme == "https" or origin.scheme == "wss", version, path, origin.trusted)
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, several of them joined with commas (RFC 9110 section 5.3); ``None``: absent."""
+        values = self.header_values(name)
+        if not values:
+            return None
+        return values[0] if len(values) == 1 else ", ".join(values)
+
+    def header_values(self, name: str) -> tuple[str, ...]:
+        """Every value of a header in its order, without regard to the case of *name*."""
+        wanted = name.lower().encode("latin-1", "replace")
+        return tuple([value.decode("latin-1") for key, value in self.headers if key == wanted])
+
+    @property
+    def query(self) -> Mapping[str, tuple[str, ...]]:
+        """The query, decoded: every value of every name.
+
+        Raises:
+            RequestRefusedError: it holds bytes that are not UTF-8.
+        """
+        if self._query is None:
+            msgspec.structs.force_setattr(self, "_query", _parsed_query(self.query_string))
+        return self._query or {}
+
+    def for_app(self, scope: Mapping[str, Any]) -> MutableMapping[str, Any]:
+        """Copy *scope* for the application: the checked path, and headers it cannot be surprised through.
+
+        The header list is new, so that fields which a server appends later (trailers) never show.
+        """
+        return {**scope, "path": self.scope_path, "raw_path": self.raw_path, "headers": list(self.headers)}
+
+
+def _method(scope: Mapping[str, Any], kind: str, edge: EdgeSettings) -> str:
+    if kind == "http":
+        method: str = scope["method"]
+        if method in edge.method_set:
+            return method
+        raise RequestRefusedError("This method is not served here.", status=405, code="method-not-allowed")
+    if kind == "websocket":
+        return "GET"
+    raise RequestRefusedError("This kind of connection is not served here.", code="invalid-request")
+
+
+def _host(value: bytes | None, version: str, scheme: str, edge: EdgeSettings) -> str:
+    """Check Host and write it in its one spelling (RFC 9112 section 3.2)."""
+    if value is None:
+        if version == "1.0" and not edge.host_set:
+            return ""
+        raise RequestRefusedError("The Host header is missing.", code="invalid-request")
+    found = _HOST.fullmatch(value.decode("latin-1").lower())
+    if found is None:
+        raise RequestRefusedError("The Host header is not a host name.", code="invalid-request")
+    name, port = found.groups()
+    if edge.host_set and name not in edge.host_set:
+        raise RequestRefusedError("This host is not served here.", code="invalid-request")
+    return f"{name}:{port}" if port and port != _DEFAULT_PORT.get(scheme) else name
+
+
+def _path(scope: Mapping[str, Any], raw: bytes | None, host: str, scheme: str,
+          edge: EdgeSettings) -> tuple[str, bytes]:
+    path: str = scope["path"]
+    if is_plain(path) and (raw is None or raw == path.encode()):
+        return path, path.encode()
+    if not path.startswith("/"):
+        path, raw = _origin_form(path, raw, host, scheme, edge)
+    checked = careful_path(path, raw, root_path=scope.get("root_path", ""), resolve=edge.path_mode == "normalize",
+                           semicolon=edge.allow_semicolon, residue=edge.refuse_any_residue)
+    if raw is None or checked != path:
+        return checked, _encoded(checked)
+    return checked, raw
+
+
+def _origin_form(path: str, raw: bytes | None, host: str, scheme: str,
+                 edge: EdgeSettings) -> tuple[str, bytes | None]:
+    """Cut scheme and authority off an absolute target, when they name the host that was asked for."""
+    absolute = _ABSOLUTE.fullmatch(path)
+    raw_absolute = _ABSOLUTE.fullmatch((raw or b"").decode("latin-1"))
+    if absolute is None or (raw is not None and raw_absolute is None):
+        raise refused("The request target has to be a path that starts with a slash.")
+    if not host or _host(absolute[1].encode(), "1.1", scheme, edge) != host:
+        raise refused("The request target names another host than the Host header.")
+    return absolute[2], raw_absolute[2].encode("latin-1") if raw_absolute else None
+
+
+def _encoded(path: str) -> bytes:
+    return quote(path, safe="/-_.~!$&'()*+,=:@;").encode()
+
+
+def _parsed_query(query: bytes) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    try:
+        for name, value in parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict"):
+            found[name] = (*found.get(name, ()), value)
+    except UnicodeDecodeError:
+        raise RequestRefusedError("The query holds bytes that are not UTF-8.", code="invalid-request") from None
+    return MappingProxyType(found)
