@@ -1,0 +1,317 @@
+"""The use case: Guard answers authorization requests and records every answer.
+
+    guard = Guard(PolicySet.from_json(text, id="documents"))
+    if guard.authorize(ada, "docs:GetDocument", "docs:document/42"):
+        ...
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import NamedTuple, Protocol, TypeVar
+
+from iam_guard.audit.log import DecisionLog, DecisionRecord, plain, record_of_decision, record_of_refusal
+from iam_guard.decorators import Requirement
+from iam_guard.engine.decision import Decision, ReasonType, Verdict
+from iam_guard.engine.policy_set import PolicySet
+from iam_guard.errors import AccessDeniedError, ConfigurationError, Fault, RequestRefusedError, UnavailableError
+from iam_guard.http.naming import ResourceNames
+from iam_guard.http.request import HTTPRequest
+from iam_guard.identity.caller import Caller, current_caller
+from iam_guard.model import (
+    EMPTY,
+    AuthorizationRequest,
+    Context,
+    ContextValue,
+    Principal,
+    ascii_lower,
+    normalise_context,
+)
+from iam_guard.policy.document import PolicyDocument
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("iam_guard")
+
+#: Keys about the resource: only the service that owns it knows them.
+_OF_THE_RESOURCE = ("aws:resource", "aws:requesttag/", "aws:tagkeys", "aws:requestedregion")
+#: Keys about the caller: nobody but the one who authenticated the caller may state them.
+_OF_THE_CALLER = ("aws:principal", "aws:userid", "aws:username", "aws:tokenissuetime", "aws:multifactorauth",
+                  "aws:federatedprovider", "aws:sourceidentity")
+#: Decisions kept with a caller; a long stream may ask any number of questions.
+_KEPT_DECISIONS = 100
+
+
+class PolicySource(Protocol):
+    """Holds the newest policies that were read without fault."""
+
+    @property
+    def current(self) -> PolicySet:
+        """The policies to decide with now.
+
+        Raises:
+            UnavailableError: there are none yet, or they are too old to be used.
+        """
+        ...
+
+
+class Question(NamedTuple):
+    """One of several questions about the same principal; see :meth:`Guard.authorize_many`."""
+
+    action: str
+    resource: str
+    context: Mapping[str, ContextValue] = EMPTY
+    resource_policy: PolicyDocument | None = None
+    resource_account: str = ""
+
+
+def now_utc() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def new_decision_id() -> str:
+    """An id that no other process makes and that tells nothing."""
+    return secrets.token_hex(10)
+
+
+class Guard:
+    """Answers authorization requests and records every answer.
+
+    Args:
+        policies: What to decide with; a store keeps it fresh.
+        log: Where decisions are recorded.
+        names: How short resource names become full ones.
+        clock: Tells the time; a decision knows no other time.
+        new_id: Makes the id of a decision.
+    """
+
+    def __init__(self, policies: PolicySet | PolicySource, *, log: DecisionLog | None = None,
+                 names: ResourceNames = ResourceNames(), clock: Callable[[], datetime] = now_utc,  # noqa: B008
+                 new_id: Callable[[], str] = new_decision_id) -> None:
+        self._policies = policies
+        self._log = log
+        self._names = names
+        self._clock = clock
+        self._new_id = new_id
+        self._nothing = PolicySet(revision="none")
+        self._requirements: list[Requirement] = []
+        #: Records that the log failed to take.
+        self.log_failures = 0
+
+    def authorize(self, principal: Principal, action: str, resource: str, *,
+                  context: Mapping[str, ContextValue] = EMPTY, resource_policy: PolicyDocument | None = None,
+                  resource_account: str = "") -> Decision:
+        """Decide whether *principal* may perform *action* on *resource*.
+
+        A denial is returned, not raised; the decision is falsy. So is one that could not be made, for
+        whatever reason: its ``error`` says why.
+
+        Args:
+            principal: Who asks.
+            action: ``service:Name``.
+            resource: A full ARN, a short name such as ``docs:document/42``, or ``*``; taken literally.
+            context: Condition keys that the service knows: its own, and ``aws:ResourceTag/...`` and the
+                like. Keys of the principal, the request and the clock cannot be replaced here.
+            resource_policy: The resource's own policy, where the service looked it up.
+            resource_account: Who owns the resource; empty means the account in its ARN.
+        """
+        question = Question(action, resource, context, resource_policy, resource_account)
+        try:
+            policies = self.policies
+            known = self._known_context(policies, principal)
+        except Exception as error:
+            return self._undecided(principal, question, error)
+        return self._decide(policies, principal, question, known)
+
+    def authorize_many(self, principal: Principal,
+                       questions: Iterable[Question | tuple[str, str]]) -> list[Decision]:
+        """Decide several questions with the same policies and at the same time, in their order."""
+        asked = [Question(*question) for question in questions]
+        try:
+            policies = self.policies
+            known = self._known_context(policies, principal)
+        except Exception as error:
+            return [self._undecided(principal, question, error) for question in asked]
+        return [self._decide(policies, principal, question, known) for question in asked]
+
+    def filter_allowed(self, principal: Principal, action: str, items: Iterable[T], *,
+                       resource: Callable[[T], str],
+                       context: Callable[[T], Mapping[str, ContextValue]] = lambda item: EMPTY) -> list[T]:
+        """The *items* on which *principal* may perform *action*, in order, as one question each.
+
+        Args:
+            principal: Who asks.
+            action: ``service:Name``.
+            items: Such as rows of a page.
+            resource: Names an item's resource.
+            context: Condition keys of an item.
+        """
+        rows = list(items)
+        asked = [Question(action, resource(row), context(row)) for row in rows]
+        return [row for row, decision in zip(rows, self.authorize_many(principal, asked), strict=True) if decision]
+
+    def enforce(self, principal: Principal, action: str, resource: str, *,
+                context: Mapping[str, ContextValue] = EMPTY) -> Decision:
+        """Like :meth:`authorize`, and a denial is raised.
+
+        Raises:
+            AccessDeniedError: it is not allowed.
+        """
+        decision = self.authorize(principal, action, resource, context=context)
+        if not decision:
+            raise AccessDeniedError(decision)
+        return decision
+
+    def require(self, action: str, resource: str, *, context: Mapping[str, ContextValue] = EMPTY) -> Decision:
+        """Like :meth:`enforce`, for whoever sent the request that is being handled.
+
+        Raises:
+            AccessDeniedError: it is not allowed.
+            ConfigurationError: no request is being handled.
+        """
+        caller = _caller()
+        decision = self.authorize(caller.principal, action, resource, context=context)
+        if len(caller.decisions) < _KEPT_DECISIONS:
+            caller.decisions.append(decision)
+        if not decision:
+            raise AccessDeniedError(decision)
+        return decision
+
+    def requires(self, action: str, *, resource: str, context: Mapping[str, str] = EMPTY) -> Requirement:
+        """A check to put on a function, or to use as a FastAPI dependency.
+
+        Args:
+            action: ``service:Name``.
+            resource: Its ``{name}`` is a parameter of the function, ``{claim.x}`` a claim of the caller.
+            context: Condition keys to add: fixed text, or ``{name}`` for the value of a parameter.
+
+        Raises:
+            ConfigurationError: the template is malformed.
+        """
+        requirement = Requirement(self, action, self._names.expand(resource, action), context)
+        self._requirements.append(requirement)
+        return requirement
+
+    @property
+    def policies(self) -> PolicySet:
+        """The policies that decide now.
+
+        Raises:
+            UnavailableError: there are none.
+        """
+        return self._policies if isinstance(self._policies, PolicySet) else self._policies.current
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Every requirement that was made, for those who check that none was lost."""
+        return tuple(self._requirements)
+
+    def now(self) -> datetime:
+        """The time as this guard knows it."""
+        return self._clock()
+
+    def request_value(self, name: str) -> object:
+        """What the current request says for a placeholder of :meth:`requires`, ``None`` when nothing.
+
+        Raises:
+            ConfigurationError: no request is being handled.
+            RequestRefusedError: it says two things.
+        """
+        caller = _caller()
+        source, dot, key = name.partition(".")
+        if not dot:
+            return caller.scope.get("path_params", EMPTY).get(name)
+        if source == "claim":
+            return caller.principal.context.get(f"jwt:{ascii_lower(key)}")
+        if caller.request is None:
+            return None
+        values = caller.request.query.get(key, ()) if source == "query" else caller.request.header_values(key)
+        if len(values) > 1:
+            raise RequestRefusedError("A value that the access check needs was sent twice.", code="repeated-value")
+        return values[0] if values else None
+
+    def record_refusal(self, verdict: str, reason: str, *, principal: Principal | None = None,
+                       request: HTTPRequest | None = None) -> str:
+        """Record a request that was refused before any policy was asked; returns the record's id."""
+        id = self._new_id()  # noqa: A001
+        if self._log is not None:
+            time = self._clock()
+            self._record(False, lambda: record_of_refusal(id, time, verdict, reason, principal=principal,
+                                                          request=request))
+        return id
+
+    # How an answer is made
+
+    def _known_context(self, policies: PolicySet, principal: Principal) -> dict[str, str | tuple[str, ...]]:
+        """What the principal, the request and the clock say; the same for every question asked at once."""
+        known = dict(policies.principal_context(principal))
+        caller = current_caller.get()
+        if caller is not None and caller.principal is principal:
+            known.update(caller.context)
+        now = self._clock()
+        epoch = now.timestamp()
+        if principal.expires_at is not None and epoch >= principal.expires_at:
+            raise UnavailableError("the caller's session has expired")
+        known["aws:currenttime"] = f"{now.isoformat()[:19]}Z"
+        known["aws:epochtime"] = str(int(epoch))
+        return known
+
+    def _decide(self, policies: PolicySet, principal: Principal, question: Question,
+                known: Context) -> Decision:
+        started = perf_counter()
+        try:
+            context = _with_given(known, question.context) if question.context else known
+            decision = policies.evaluate(AuthorizationRequest(
+                principal, question.action, self._names.expand(question.resource, question.action), context,
+                question.resource_account, question.resource_policy))
+        except Exception as error:
+            return self._undecided(principal, question, error)
+        if decision.error:
+            _logger.error("could not decide %s: %s", plain(question.action), plain(decision.error))
+        return self._finished(decision, started)
+
+    def _undecided(self, principal: Principal, question: Question, error: Exception) -> Decision:
+        """Deny because no answer could be found."""
+        _logger.error("could not decide %s: %s", plain(question.action), plain(f"{type(error).__name__}: {error}"),
+                      exc_info=not isinstance(error, UnavailableError))
+        request = AuthorizationRequest(principal, question.action, question.resource)
+        return self._finished(Decision(Verdict.IMPLICIT_DENY, ReasonType.EVALUATION_ERROR, request, self._nothing,
+                                       error=f"{type(error).__name__}: {error}"), perf_counter())
+
+    def _finished(self, decision: Decision, started: float) -> Decision:
+        decision.id = self._new_id()
+        if self._log is not None:
+            latency = (perf_counter() - started) * 1e6
+            time, caller = self._clock(), current_caller.get()
+            request, route = (caller.request, caller.route) if caller else (None, "")
+            self._record(decision.allowed, lambda: record_of_decision(
+                decision, time, request=request, route=route, latency_us=latency))
+        return decision
+
+    def _record(self, allowed: bool, make: Callable[[], DecisionRecord]) -> None:
+        """Record, and let no failure of the log change an answer."""
+        try:
+            if self._log is not None:
+                self._log.record(allowed, make)
+        except Exception:
+            self.log_failures += 1
+            _logger.exception("a decision could not be recorded")
+
+
+def _caller() -> Caller:
+    caller = current_caller.get()
+    if caller is None:
+        raise ConfigurationError(Fault("there is no current caller, so nothing can be allowed",
+                                       "put IAMGuardMiddleware in front, or use act_as in a test"))
+    return caller
+
+
+def _with_given(known: Context, given: Mapping[str, ContextValue]) -> Context:
+    """Add what a service says, except where it would speak for the principal, the request or the clock."""
+    return {**known, **{key: value for key, value in normalise_context(given).items()
+                        if key.startswith(_OF_THE_RESOURCE) or not (key in known or key.startswith(_OF_THE_CALLER))}}
