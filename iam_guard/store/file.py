@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from watchfiles import awatch
@@ -64,7 +64,7 @@ class FilePolicyStore:
             raise UnavailableError(f"the folder '{self.folder}' has become empty")
         return revision_of(files)
 
-    async def changes(self) -> AsyncIterator[None]:
+    async def changes(self) -> AsyncGenerator[None, None]:
         """Yields when the operating system reports a change; ends when the folder cannot be watched."""
         async for _ in awatch(self.folder, debounce=_BURST, step=_PAUSE, watch_filter=None):
             yield

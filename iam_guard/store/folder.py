@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 
 MAX_FILE_BYTES = 1_048_576
 MAX_FILES = 20_000
@@ -40,8 +40,8 @@ def read_folder(folder: Path, *, settled: bool = True) -> tuple[FolderFile, ...]
         settled: Read again until two readings agree, so that no half of an edit is taken for a whole.
 
     Raises:
-        ConfigurationError: a file is too large, not a file, or a link that leads out of the folder; or
-            the folder would not hold still.
+        ConfigurationError: a file is too large, not a file, or a link that leads out of the folder.
+        UnavailableError: the folder would not hold still.
         OSError: the folder cannot be read.
     """
     files = _read_once(folder)
@@ -51,8 +51,7 @@ def read_folder(folder: Path, *, settled: bool = True) -> tuple[FolderFile, ...]
             return files
         files = again
     if settled:
-        raise ConfigurationError(Fault("the folder changes while it is read", "write it in one go",
-                                       file=str(folder)))
+        raise UnavailableError(f"the folder '{folder}' changes while it is read")
     return files
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from iam_guard.engine.attachments import Attachments
 from iam_guard.errors import IAMGuardError
@@ -50,7 +50,7 @@ class MemoryPolicyStore:
         """The revision, or the failure."""
         return self.load().revision
 
-    async def changes(self) -> AsyncIterator[None]:
+    async def changes(self) -> AsyncGenerator[None, None]:
         """Yields after every :meth:`put` and :meth:`fail`."""
         watcher = (asyncio.get_running_loop(), asyncio.Event())
         self._waiting.add(watcher)

@@ -86,7 +86,7 @@ class PolicyRefresher:
         self._lock = threading.Lock()
         self._set: PolicySet | None = None
         self._snapshot: Snapshot | None = None
-        self._seen: str | None = None
+        self._refused: str | None = None
         self._heard: float | None = None
         self._loaded = self._failed = 0
         self._task: asyncio.Task[None] | None = None
@@ -126,37 +126,107 @@ class PolicyRefresher:
                              self._loaded, self._failed, age)
 
     def load(self) -> PolicySet:
-        """Load and swap now.
+        """Load and swap now; may block.
 
         Raises:
             DocumentError: the store holds a mistake; a set that was serving goes on serving.
             UnavailableError: the store cannot be reached.
         """
         with self._lock:
-            return self._load()
+            try:
+                return self._swap()
+            except Exception as problem:
+                self._fail(problem)
+                raise
 
     def check(self) -> None:
-        """Ask the store for its revision, and load when it is a new one; failures are kept, not raised."""
+        """Ask the store for its revision and load a new one; may block. A failure is kept, not raised."""
         with self._lock:
+            revision = None
             try:
                 revision = self._store.revision()
-                if revision == self._seen:
+                if revision == self._serving:
+                    self._heard, self.last_error = self._clock(), None
+                elif revision == self._refused:
                     self._heard = self._clock()
                 else:
-                    self._load()
+                    self._swap()
             except Exception as problem:
-                self._note_failure(problem)
+                self._fail(problem, revision)
 
-    def _load(self) -> PolicySet:
-        try:
-            snapshot = self._store.load()
-            policies = self._make(snapshot.attachments, revision=snapshot.revision)
-        except Exception as problem:
-            self._note_failure(problem)
-            raise
-        self._heard, self._seen = self._clock(), snapshot.revision
+    async def start(self) -> None:
+        """Load, and watch from now on. A mistake in the store is not raised: nothing is served until it is
+        mended, or the last good set is.
+        """
+        if self._task is None:
+            await asyncio.to_thread(self.check)
+            self._task = asyncio.create_task(self._watch(), name="iam_guard policy refresh")
+
+    async def close(self) -> None:
+        """Stop watching; what was loaded stays until it is too old."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    @property
+    def _serving(self) -> str | None:
+        return self._snapshot.revision if self._snapshot else None
+
+    def _swap(self) -> PolicySet:
+        """Build the next set aside; one assignment makes it current."""
+        snapshot = self._store.load()
+        policies = self._make(snapshot.attachments, revision=snapshot.revision)
+        self._heard, self._refused, self.last_error = self._clock(), None, None
+        self._snapshot, self._set = snapshot, policies
         self._loaded += 1
-        self._snapshot, self._set, self.last_error = snapshot, policies, None
-        _log.info("policies loaded: revision %s, %d notes", snapshot.revision, len(snapshot.notes))
+        _log.info("policies loaded, revision %s", snapshot.revision)
         self._tell(RefreshEvent(snapshot.revision))
         return policies
+
+    def _fail(self, problem: Exception, revision: str | None = None) -> None:
+        """Keep the failure. A store that answers with a mistake was heard; one that does not answer was not."""
+        error = problem if isinstance(problem, IAMGuardError) else UnavailableError(f"policies not loaded: {problem!r}")
+        if isinstance(error, DocumentError):
+            self._heard, self._refused = self._clock(), revision
+        is_news = str(error) != str(self.last_error)
+        self.last_error = error
+        self._failed += 1
+        if is_news:
+            kept = f"revision {self._serving} goes on serving" if self._serving else "nothing is served"
+            _log.error("policies not loaded, %s:\n%s", kept, error,
+                       exc_info=None if problem is error else problem)
+            self._tell(RefreshEvent(self._serving or "", error))
+
+    def _tell(self, event: RefreshEvent) -> None:
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:
+            _log.exception("a listener failed on %s", event)
+
+    async def _watch(self) -> None:
+        """Check whenever the store reports a change, and every few seconds in case it missed one."""
+        changed = asyncio.Event()
+        feed = asyncio.create_task(self._listen(changed))
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._poll_seconds):
+                        await changed.wait()
+                changed.clear()
+                await asyncio.to_thread(self.check)
+        finally:
+            feed.cancel()
+            await asyncio.gather(feed, return_exceptions=True)
+
+    async def _listen(self, changed: asyncio.Event) -> None:
+        while True:
+            try:
+                async with aclosing(self._store.changes()) as changes:
+                    async for _ in changes:
+                        changed.set()
+            except Exception as problem:
+                _log.warning("changes are not reported, asking every %s s instead: %s", self._poll_seconds, problem)
+            await asyncio.sleep(self._poll_seconds)

@@ -87,5 +87,6 @@ class ResourceReader:
         own = {self._accounts.home, *self._accounts.others.values()}
         if local and local[1] in own and arn not in holders:
             kind, name = local[2], arn.rsplit("/", 1)[-1]
-            mend = nearest(arn, holders) or f"create '{kind}s/{name}.yaml' ('{{}}' will do), or correct the name"
+            others = [one.rsplit("/", 1)[-1] for one in holders if f":{kind}/" in one]
+            mend = nearest(name, others) or f"create '{kind}s/{name}.yaml' ('{{}}' will do), or correct the name"
             self._report.fault(part, at, f"invalid principal in policy: there is no {kind} '{arn}'", mend)
