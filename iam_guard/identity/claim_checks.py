@@ -12,7 +12,7 @@ from typing import Any
 from iam_guard.errors import AuthenticationError
 from iam_guard.identity.claim_path import claim_at
 from iam_guard.identity.claimant import is_name
-from iam_guard.identity.issuer import Issuer
+from iam_guard.identity.issuer import ANY_TEXT, Issuer
 
 #: Instants at and above this are not exact in every JSON reader.
 MAX_INSTANT = 2**53
@@ -95,7 +95,7 @@ def _check_kind(claims: Mapping[str, Any], typ: str, issuer: Issuer) -> None:
         raise refused("The token is of the wrong kind", "'typ' of the header is none of 'token_types'")
     for path, values in issuer.requirements:
         found = claim_at(claims, path)
-        if not isinstance(found, str) or found not in values:
+        if not isinstance(found, str) or not found or (found not in values and values != (ANY_TEXT,)):
             raise refused("The access token lacks a claim", f"'{'.'.join(path)}' has no acceptable value")
     if not issuer.id_tokens and typ != "at+jwt" and _looks_like_another_kind(claims, issuer):
         raise refused("The token is of the wrong kind", "it looks like an ID or refresh token")

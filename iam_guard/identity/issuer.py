@@ -34,6 +34,9 @@ MAX_LEEWAY = 60
 #: Kinds of ``typ`` that plain JSON Web Tokens have, written or not.
 ANY_JWT = ("at+jwt", "jwt", "")
 
+#: In ``required_claims``: the claim has to be there, whatever it says.
+ANY_TEXT = "*"
+
 InlineKeys = Mapping[str, Any] | str | bytes | Sequence[Mapping[str, Any] | str | bytes]
 GroupsResolver = Callable[[Mapping[str, Any]], Awaitable[Iterable[str]]]
 
@@ -61,7 +64,7 @@ class Issuer:
             none. ``("at+jwt",)`` is RFC 9068's strict reading.
         id_tokens: Accept ID tokens too. Off, a token that shows signs of being one is refused.
         required_claims: Claims (dotted paths) that must have one of these values, such as
-            ``{"token_use": "access"}``.
+            ``{"token_use": "access"}``; ``"*"`` stands for any text.
         audience_claims: Claims that hold the audience; the first one present counts.
         groups_resolver: Gets the group names of a caller, prefixes included, when the token leaves them out.
         allow_http: Fetch keys over plain http from other hosts too; for closed networks only.
