@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from iam_guard.policy.document import Mode
 from iam_guard.policy.source import pointer
 from iam_guard.store.entities import FolderSettings
-from iam_guard.store.names import ACCOUNT_ID
+from iam_guard.store.names import is_account_id
 from iam_guard.store.parts import Part, PartReader, Report
 
 _PARTITION = re.compile(r"[A-Za-z0-9-]+\Z")
+_ACCOUNT_MEND = "write twelve digits in quotes, or a name"
 _SERVICE = re.compile(r"[A-Za-z0-9.-]+\Z")
 
 
@@ -23,7 +24,7 @@ class Accounts:
     Attributes:
         partition: Second field of every ARN.
         home: Id of the folder's own account.
-        others: Ids of further accounts by folder name.
+        others: Ids of further accounts by folder name; empty when folders are called by their ids.
     """
 
     partition: str
@@ -31,10 +32,15 @@ class Accounts:
     others: dict[str, str]
 
     def id_of(self, name: str) -> str | None:
-        """The id that a folder name or an id stands for; ``None`` when it is unknown."""
-        if not name:
+        """The id that a folder name or an id stands for; ``None`` when it is unknown.
+
+        Where ``folder.yaml`` lists accounts, the list is complete; where it does not, a name is an id.
+        """
+        if not name or name == self.home:
             return self.home
-        return self.others.get(name) or (name if ACCOUNT_ID.match(name) else None)
+        if self.others:
+            return self.others.get(name) or (name if name in self.others.values() else None)
+        return name if is_account_id(name) else None
 
     def arn(self, part: Part, kind: str) -> str:
         """The ARN of the entity in *part*, *kind* being ``user``, ``group``, ``role`` or ``policy``."""
@@ -56,13 +62,13 @@ def read_folder_settings(parts: Iterable[Part], report: Report) -> FolderSetting
 def _check_settings(part: Part, settings: FolderSettings, report: Report) -> None:
     if settings.partition and not _PARTITION.match(settings.partition):
         report.fault(part, "/partition", f"'{settings.partition}' is not a partition", "use letters, digits and '-'")
-    if settings.account and not ACCOUNT_ID.match(settings.account):
-        report.fault(part, "/account", f"'{settings.account}' is not an account id", "write twelve digits, in quotes")
+    if settings.account and not is_account_id(settings.account):
+        report.fault(part, "/account", f"'{settings.account}' is not an account id", _ACCOUNT_MEND)
     seen = {settings.account: "the folder's own account"}
     for name, account in settings.accounts.items():
         at = pointer("/accounts", name)
-        if not ACCOUNT_ID.match(account):
-            report.fault(part, at, f"'{account}' is not an account id", "write twelve digits, in quotes")
+        if not is_account_id(account):
+            report.fault(part, at, f"'{account}' is not an account id", _ACCOUNT_MEND)
         elif account in seen:
             report.fault(part, at, f"'{account}' is already {seen[account]}", "give every account its own id")
         seen[account] = f"the account '{name}'"

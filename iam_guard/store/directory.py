@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from iam_guard.engine.attachments import DECISIVE_SERVICES, Attachments, Guardrails, Holder, Policy
+from iam_guard.model import DEFAULT_ACCOUNT, DEFAULT_PARTITION
 from iam_guard.policy.document import Mode, PolicyKind
 from iam_guard.store.accounts import Accounts, assign_accounts, read_folder_settings
 from iam_guard.store.base import Snapshot
@@ -21,16 +22,16 @@ from iam_guard.store.resources import ResourceReader
 
 
 @dataclass(frozen=True, slots=True)
-class Defaults:
-    """What holds where ``folder.yaml`` is silent.
+class Home:
+    """What the reader of a folder wants its ARNs to say; empty to leave it to ``folder.yaml``.
 
     Attributes:
         partition: Second field of every ARN.
         account: Id of the folder's own account.
     """
 
-    partition: str
-    account: str
+    partition: str = ""
+    account: str = ""
 
 
 def is_empty(files: Iterable[FolderFile]) -> bool:
@@ -38,7 +39,7 @@ def is_empty(files: Iterable[FolderFile]) -> bool:
     return all(file.path.parent.parts == () and file.path.stem in ("folder", EMPTY_MARKER) for file in files)
 
 
-def read_directory(files: Sequence[FolderFile], defaults: Defaults) -> Snapshot:
+def read_directory(files: Sequence[FolderFile], wanted: Home) -> Snapshot:
     """Make a snapshot of the files of a folder.
 
     Raises:
@@ -47,12 +48,23 @@ def read_directory(files: Sequence[FolderFile], defaults: Defaults) -> Snapshot:
     report = Report()
     parts = put_in_place(files, report)
     settings = read_folder_settings(parts, report)
-    accounts = Accounts(settings.partition or defaults.partition, settings.account or defaults.account,
-                        settings.accounts)
+    _check_home(parts, settings, wanted, report)
+    accounts = Accounts(settings.partition or wanted.partition or DEFAULT_PARTITION,
+                        settings.account or wanted.account or DEFAULT_ACCOUNT, settings.accounts)
     parts = assign_accounts(parts, accounts, report)
     attachments = _Assembly(parts, settings, accounts, report).attachments()
     report.raise_faults()
     return Snapshot(attachments, revision_of(files), accounts.partition, accounts.home, tuple(report.notes))
+
+
+def _check_home(parts: Iterable[Part], settings: FolderSettings, wanted: Home, report: Report) -> None:
+    """Resources and policies have to agree on partition and account, or nothing ever matches."""
+    for part in parts:
+        for name in ("partition", "account") if part.place.kind == "folder" else ():
+            here, there = getattr(settings, name), getattr(wanted, name)
+            if here and there and here != there:
+                report.fault(part, f"/{name}", f"the {name} is '{here}' here and '{there}' in the settings of the guard",
+                             "make them equal, or leave one out")
 
 
 class _Assembly:

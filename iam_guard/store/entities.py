@@ -15,8 +15,9 @@ class FolderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         partition: Second field of every ARN.
-        account: Id of the account that the top folders belong to; twelve digits.
-        accounts: Ids of further accounts, by the name of their folder under ``accounts/``.
+        account: Id of the account that the top folders belong to: twelve digits, or a tenant's name.
+        accounts: Ids of further accounts, by the name of their folder under ``accounts/``; without any, a
+            folder's name is the id.
         mode: ``import`` accepts documents that AWS would run and would not accept anew.
         quotas: ``aws`` holds documents and attachments to AWS's default quotas.
         decisive: Further service prefixes whose resources' own policy has to allow.

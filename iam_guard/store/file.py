@@ -9,9 +9,8 @@ from pathlib import Path
 from watchfiles import awatch
 
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
-from iam_guard.model import DEFAULT_ACCOUNT, DEFAULT_PARTITION
 from iam_guard.store.base import Snapshot
-from iam_guard.store.directory import Defaults, is_empty, read_directory
+from iam_guard.store.directory import Home, is_empty, read_directory
 from iam_guard.store.folder import FolderFile, read_folder, revision_of
 from iam_guard.store.layout import EMPTY_MARKER
 
@@ -27,14 +26,13 @@ class FilePolicyStore:
 
     Args:
         folder: The folder.
-        partition: Second field of every ARN where ``folder.yaml`` names none.
-        account: Id of the folder's own account where ``folder.yaml`` names none.
+        partition: Second field of every ARN; by default what ``folder.yaml`` says. It may not say otherwise.
+        account: Id of the folder's own account; likewise.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, partition: str = DEFAULT_PARTITION,
-                 account: str = DEFAULT_ACCOUNT) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, partition: str = "", account: str = "") -> None:
         self.folder = Path(folder)
-        self._defaults = Defaults(partition, account)
+        self._home = Home(partition, account)
 
     def load(self) -> Snapshot:
         """Read the folder.
@@ -50,7 +48,7 @@ class FilePolicyStore:
             raise ConfigurationError(Fault(
                 "the folder holds no policies", f"add 'everyone/NAME.yaml' with a policy document, or a file named "
                 f"'{EMPTY_MARKER}' if nobody is to be allowed anything", file=str(self.folder)))
-        return read_directory(files, self._defaults)
+        return read_directory(files, self._home)
 
     def revision(self) -> str:
         """SHA-256 over the paths and contents of all files.

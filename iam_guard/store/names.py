@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 from iam_guard.model import entity_name
 
-ACCOUNT_ID = re.compile(r"[0-9]{12}\Z")
+_ACCOUNT_ID = re.compile(r"[0-9]{12}\Z")
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _IAM_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]+\Z")
 _PATH_STEP = re.compile(r"[A-Za-z0-9.,+@=_-]+\Z")
 _UNIQUE_ID = re.compile(r"[A-Z]{4}[A-Z0-9]{2,124}\Z")
@@ -16,6 +17,16 @@ _TAG_TEXT = re.compile(r"[\w\s_.:/=+\-@]*\Z")
 #: Longest name of each kind; a percent-encoded subject of an identity provider may have 255 characters.
 LONGEST = {"users": 64, "roles": 64, "groups": 128, "policies": 128, "inline": 128}
 LONGEST_SUBJECT = 255
+
+
+def is_account_id(text: str) -> bool:
+    """Whether *text* can stand in the account field of an ARN: twelve digits as at AWS, or a tenant's name.
+
+    A number of another length is a mistyped id, not a name.
+    """
+    if text.isdigit():
+        return bool(_ACCOUNT_ID.match(text))
+    return bool(_TENANT.match(text)) and text.lower() not in ("aws", "anonymous")
 
 
 def name_problem(name: str, kind: str) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from iam_guard.store.parts import UNREAD, Part, PartReader
 from iam_guard.store.typed import nearest
 
 _ARN = re.compile(r"arn:[^:*?${}]+:[^:*?${}]+:[^:*?${}]*:[^:*?${}]*:[^*?${}]+\Z")
-_LOCAL = re.compile(r"arn:[^:]*:iam::([0-9]{12}):(user|role)/.+\Z")
+_LOCAL = re.compile(r"arn:[^:]*:iam::([^:]+):(user|role)/.+\Z")
 
 
 class ResourceReader:

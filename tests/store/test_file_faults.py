@@ -113,11 +113,11 @@ ENTITIES = [
     pytest.param("folder.yaml", "mode: lax", "1:7: /mode: 'lax' is not one of strict, import; "
                  "write one of import, strict", id="mode"),
     pytest.param("folder.yaml", "account: 12", "1:10: /account: '12' is not an account id; "
-                 "write twelve digits, in quotes", id="account id"),
+                 "write twelve digits in quotes, or a name", id="account id"),
     pytest.param("folder.yaml", "accounts: {a: '111122223333', b: '111122223333'}", "1:34: /accounts/b: "
                  "'111122223333' is already the account 'a'; give every account its own id", id="shared id"),
-    pytest.param("accounts/acme/users/bob.json", "{}", "1:1: 'accounts/acme/' has no account id; "
-                 "add 'acme: \"...\"' to 'accounts' in folder.yaml", id="account without id"),
+    pytest.param("accounts/12/users/bob.json", "{}", "1:1: 'accounts/12/' has no account id; "
+                 "add '12: \"...\"' to 'accounts' in folder.yaml", id="account without id"),
     pytest.param(f"accounts/{HOME}/users/bob.json", "{}", f"1:1: 'accounts/{HOME}/' is the folder's own account; "
                  "move its files to the top of the folder", id="own account"),
 ]
@@ -155,7 +155,8 @@ TREES = [
 
 @pytest.mark.parametrize(("text", "fault"), TREES)
 def test_a_fault_in_the_organization(tmp_path: Path, text: str, fault: str) -> None:
-    files = {"users/ann.json": "{}", "organization.yaml": text, "scps/Fence.json": READ}
+    files = {"folder.yaml": "accounts: {other: '444455556666'}", "users/ann.json": "{}",
+             "organization.yaml": text, "scps/Fence.json": READ}
     assert f"organization.yaml:{fault}" in faults_of(tmp_path, files)
 
 
@@ -197,6 +198,13 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
 def test_a_broken_policy_is_not_also_a_missing_one(tmp_path: Path) -> None:
     found = faults_of(tmp_path, {"policies/Read.json": READ[:-1], "users/ann.yaml": "policies: [Read]"})
     assert [fault.partition(":")[0] for fault in found] == ["policies/Read.json"]
+
+
+def test_a_list_of_accounts_is_complete(tmp_path: Path) -> None:
+    found = faults_of(tmp_path, {"folder.yaml": "accounts: {acme: '222233334444'}",
+                                 "accounts/acne/users/bob.json": "{}"})
+    assert found == ["accounts/acne/users/bob.json:1:1: 'accounts/acne/' has no account id; "
+                     "add 'acne: \"...\"' to 'accounts' in folder.yaml"]
 
 
 def test_a_policy_of_another_account_is_not_found(tmp_path: Path) -> None:
@@ -273,3 +281,15 @@ def test_a_fault_is_a_configuration_error(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("")
     with pytest.raises(ConfigurationError):
         FilePolicyStore(tmp_path).load()
+
+
+def test_the_folder_and_the_guard_agree_on_partition_and_account(tmp_path: Path) -> None:
+    (tmp_path / "folder.yaml").write_text("partition: aws\naccount: '111122223333'")
+    (tmp_path / "users").mkdir()
+    (tmp_path / "users/ann.json").write_text("{}")
+    with pytest.raises(ConfigurationError) as refused:
+        FilePolicyStore(tmp_path, partition="app", account="444455556666").load()
+    assert [(fault.line, fault.message) for fault in refused.value.faults] == [
+        (1, "the partition is 'aws' here and 'app' in the settings of the guard"),
+        (2, "the account is '111122223333' here and '444455556666' in the settings of the guard")]
+    FilePolicyStore(tmp_path, partition="aws", account="111122223333").load()

@@ -157,6 +157,14 @@ def test_accounts_and_the_organization_over_them(tmp_path: Path) -> None:
     assert not is_allowed(snapshot, bob, "docs:Shred", resource)
 
 
+def test_without_a_list_of_accounts_a_folder_is_called_by_its_id(tmp_path: Path) -> None:
+    snapshot = load(tmp_path, {"accounts/acme/users/bob.json": document("*"), "users/ann.json": document("*"),
+                               f"accounts/{ACME}/roles/App.json": document("*")})
+    assert sorted(snapshot.attachments.holders) == [f"arn:app:iam::{HOME}:user/ann", f"arn:app:iam::{ACME}:role/App",
+                                                    "arn:app:iam::acme:user/bob"]
+    assert snapshot.attachments.holders["arn:app:iam::acme:user/bob"].policies[0].id == "acme/user/bob"
+
+
 def test_an_organization_that_names_no_scp_has_not_turned_them_on(tmp_path: Path) -> None:
     snapshot = load(tmp_path, {"everyone/read.json": document("docs:Read"),
                                "organization.yaml": f"root: {{accounts: {{'{HOME}': }}}}"})
