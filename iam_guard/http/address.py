@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 
 from iam_guard.errors import RequestRefusedError
 
@@ -18,15 +19,6 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _QUAD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _PORT = re.compile(r":[0-9]{1,5}\Z")
 _PAIR = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*)\s*')
-
-
-def network(text: str) -> Network:
-    """Read an address or a network.
-
-    Raises:
-        ValueError: it is neither, or has host bits set.
-    """
-    return ipaddress.ip_network(text)
 
 
 def address(text: str) -> Address | None:
@@ -46,32 +38,51 @@ def peer_text(peer: str) -> str:
     return str(found) if found else ""
 
 
-def is_trusted(peer: str, networks: Sequence[Network]) -> bool:
-    """Say whether *peer* is inside one of *networks*."""
-    found = address(peer)
-    return found is not None and any(found in one for one in networks)
-
-
-def source_address(peer: str, hops: Iterable[str], networks: Sequence[Network]) -> str:
-    """Walk back from a trusted *peer* to the first hop that nobody vouches for.
+class TrustedProxies:
+    """The peers whose word about their clients counts.
 
     Args:
-        peer: Address of the trusted proxy at the other end of the connection.
-        hops: What the proxies said, left to right, as in ``X-Forwarded-For``.
-        networks: The trusted proxies.
+        networks: Addresses and networks.
 
     Raises:
-        RequestRefusedError: a hop that would have to be judged is not an address.
+        ValueError: one is neither.
+
+    Attributes:
+        judge: Reads an address: its one spelling and whether it is trusted; ``("", False)`` for other text.
+            Answers are kept for a bounded number of addresses, since reading one costs microseconds.
     """
-    source = peer
-    for hop in reversed([hop.strip() for hop in hops]):
-        found = address(_without_port(hop))
-        if found is None:
-            raise RequestRefusedError("A forwarded client address cannot be read.", code="invalid-request")
-        source = str(found)
-        if not any(found in one for one in networks):
-            break
-    return source
+
+    __slots__ = ("judge", "networks")
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        self.networks: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in networks)
+        self.judge = lru_cache(maxsize=2048)(self._judge)
+
+    def __bool__(self) -> bool:
+        return bool(self.networks)
+
+    def _judge(self, text: str) -> tuple[str, bool]:
+        found = address(text)
+        return (str(found), any(found in one for one in self.networks)) if found else ("", False)
+
+    def source(self, peer: str, hops: Iterable[str]) -> str:
+        """Walk back from a trusted *peer* to the first hop that nobody vouches for.
+
+        Args:
+            peer: Address of the trusted proxy at the other end of the connection.
+            hops: What the proxies said, left to right, as in ``X-Forwarded-For``.
+
+        Raises:
+            RequestRefusedError: a hop that would have to be judged is not an address.
+        """
+        source = peer
+        for hop in reversed(list(hops)):
+            source, trusted = self.judge(_without_port(hop.strip()))
+            if not source:
+                raise RequestRefusedError("A forwarded client address cannot be read.", code="invalid-request")
+            if not trusted:
+                break
+        return source
 
 
 def _without_port(hop: str) -> str:

@@ -10,7 +10,7 @@ from iam_guard.errors import ConfigurationError, Fault
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 6750 section 3: what the attributes may hold.
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
-_NOT_DESCRIPTION = re.compile(r'[^\x20-\x21\x23-\x5b\x5d-\x7e]')
+_NOT_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 
 def challenge(scheme: str, **parameters: str) -> str:
@@ -82,6 +82,6 @@ def printable(text: str) -> str:
 
 def _quoted(value: str) -> str:
     if not value.isascii() or not value.isprintable():
-        raise ConfigurationError(Fault(f"{ascii(value)} cannot stand in a header"))
+        raise ConfigurationError(Fault(f"{value!a} cannot stand in a header"))
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

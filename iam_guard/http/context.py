@@ -37,11 +37,10 @@ def request_context(request: HTTPRequest, now: datetime, *, http_headers: Iterab
         keys["aws:sourceip"] = request.source_ip
     if request.host:
         keys["http:host"] = request.host
-    for key, value in request.headers:
-        if key == b"user-agent":
-            keys["aws:useragent"] = value.decode("latin-1")
-        elif key == b"referer":
-            keys["aws:referer"] = value.decode("latin-1")
+    if agent := request.header("user-agent"):
+        keys["aws:useragent"] = agent
+    if referer := request.header("referer"):
+        keys["aws:referer"] = referer
     for name in http_headers:
         if values := request.header_values(name):
             keys[f"http:header/{name.lower()}"] = values

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from iam_guard.errors import ConfigurationError, Fault
-from iam_guard.http.address import Network, network
+from iam_guard.http.address import TrustedProxies
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -30,20 +30,20 @@ _HARMLESS = frozenset(
 )
 # Told by a proxy about its client; an application believes them, so only a trusted proxy may send them.
 _TOLD_BY_PROXIES = frozenset({
-    "cf-connecting-ip", "client-cert", "client-cert-chain", "fastly-client-ip", "ssl-client-cert", "true-client-ip",
-    "x-client-cert", "x-client-ip", "x-cluster-client-ip", "x-forwarded", "x-real-ip", "x-ssl-client-cert",
+    b"cf-connecting-ip", b"client-cert", b"client-cert-chain", b"fastly-client-ip", b"ssl-client-cert",
+    b"true-client-ip", b"x-client-cert", b"x-client-ip", b"x-cluster-client-ip", b"x-forwarded", b"x-real-ip",
+    b"x-ssl-client-cert",
 })
 # They make an application serve something else than was checked (promises S3 and S6): never let through.
-_OVERRIDES = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
-_OVERRIDE_PREFIXES = ("x-original-", "x-rewrite-")
-#: Header names that belong to this package.
-OWN_PREFIX = "x-iam-"
+_OVERRIDES = frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})
+# ... and names that belong to this package.
+_NEVER_PREFIXES = (b"x-original-", b"x-rewrite-", b"x-iam-")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def canonical_name(name: str) -> str:
+def canonical_name(name: bytes) -> bytes:
     """Fold the spellings of a header name that a CGI-style backend would fold (promise S9)."""
-    return name.lower().replace("_", "-")
+    return name.lower().replace(b"_", b"-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +81,27 @@ class EdgeSettings:
     refuse_any_residue: bool = False
     max_header_bytes: int = 16_384
     max_target_bytes: int = 8_192
-    networks: tuple[Network, ...] = field(init=False, repr=False, compare=False)
+    proxies: TrustedProxies = field(init=False, repr=False, compare=False)
     method_set: frozenset[str] = field(init=False, repr=False, compare=False)
     host_set: frozenset[str] = field(init=False, repr=False, compare=False)
     harmless: frozenset[bytes] = field(init=False, repr=False, compare=False)
-    reserved: frozenset[str] = field(init=False, repr=False, compare=False)
+    reserved: frozenset[bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if faults := list(_faults(self)):
             raise ConfigurationError(faults)
-        reserved = frozenset(canonical_name(name) for name in self.identity_headers)
+        reserved = frozenset(canonical_name(name.encode()) for name in self.identity_headers)
         derived = {
-            "networks": tuple(network(text) for text in self.trusted_proxies),
+            "proxies": TrustedProxies(self.trusted_proxies),
             "method_set": frozenset(self.methods),
             "host_set": frozenset(host.lower().removesuffix(".") for host in self.allowed_hosts),
-            "harmless": _HARMLESS - {name.encode() for name in reserved},
+            "harmless": _HARMLESS - reserved,
             "reserved": reserved,
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
 
-    def keeps(self, name: str, trusted: bool) -> bool:
+    def keeps(self, name: bytes, trusted: bool) -> bool:
         """Say whether the application may see a header that a peer sent.
 
         Args:
@@ -109,18 +109,19 @@ class EdgeSettings:
             trusted: The peer is one of ``trusted_proxies``.
         """
         name = canonical_name(name)
-        if name in self.reserved or name in _OVERRIDES or name.startswith((OWN_PREFIX, *_OVERRIDE_PREFIXES)):
+        if name in self.reserved or name in _OVERRIDES or name.startswith(_NEVER_PREFIXES):
             return False
-        is_forwarded = name == "forwarded"
-        if is_forwarded or name.startswith("x-forwarded-"):
-            return trusted and is_forwarded == (self.forwarded == "forwarded")
+        if name.startswith(b"x-forwarded-"):
+            return trusted and self.forwarded == "x-forwarded"
+        if name == b"forwarded":
+            return trusted and self.forwarded == "forwarded"
         return trusted or name not in _TOLD_BY_PROXIES
 
 
 def _faults(settings: EdgeSettings) -> Iterable[Fault]:
     for text in settings.trusted_proxies:
         try:
-            network(text)
+            TrustedProxies([text])
         except ValueError:
             yield Fault(f"'{text}' is not an address or a network", "write it like '10.9.0.0/16'")
     for name in settings.identity_headers:

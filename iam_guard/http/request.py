@@ -16,17 +16,21 @@ from urllib.parse import parse_qsl, quote
 import msgspec
 
 from iam_guard.errors import RequestRefusedError
+from iam_guard.http.address import peer_text
 from iam_guard.http.edge import EdgeSettings as EdgeSettings
 from iam_guard.http.headers import check_headers
-from iam_guard.http.origin import origin_of
+from iam_guard.http.origin import kept_headers, told_by_proxy
 from iam_guard.http.path import careful_path, is_plain, refused, route_path
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 _VERSIONS = frozenset({"1.0", "1.1", "2", "2.0", "3"})
+_PLAIN_HOST = re.compile(rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*+")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*+)\.?(?::([0-9]{1,5}))?")
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(/[^?#]*)", re.IGNORECASE)
 _DEFAULT_PORT = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
+_ENCRYPTED = frozenset({"https", "wss"})
+_PAIRS = frozenset({tuple})
 _STRICT = EdgeSettings()
 
 
@@ -65,7 +69,12 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
     http_version: str = "1.1"
     scope_path: str = "/"
     trusted: bool = False
+    _index: Mapping[bytes, bytes] | None = None
     _query: Mapping[str, tuple[str, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        if self._index is None:
+            msgspec.structs.force_setattr(self, "_index", dict(self.headers))
 
     @classmethod
     def from_scope(cls, scope: Mapping[str, Any], edge: EdgeSettings = _STRICT) -> HTTPRequest:
@@ -87,21 +96,30 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
         raw = scope.get("raw_path")
         if len(raw or scope["path"]) + len(query) >= edge.max_target_bytes:
             raise RequestRefusedError("The request target is too long.", status=414, code="target-too-long")
-        index, count = check_headers(scope["headers"], edge)
-        scheme = scope.get("scheme") or ("ws" if kind == "websocket" else "http")
-        host = _host(index.get(b"host"), version, scheme, edge)
+        fields = scope["headers"]
+        if not (isinstance(fields, list | tuple) and _PAIRS.issuperset(map(type, fields))):
+            fields = [(name, value) for name, value in fields]
+        index, harmless = check_headers(fields, edge)
+        source_scheme = scheme = scope.get("scheme") or ("ws" if kind == "websocket" else "http")
+        host = checked_host(index.get(b"host"), version, scheme, edge)
         path, raw = _path(scope, raw, host, scheme, edge)
-        origin = origin_of(scope.get("client"), scheme, scope["headers"], index, count, edge)
-        return cls(kind, method, route_path(path, scope.get("root_path", "")), raw, query, origin.headers,
-                   origin.scheme, host, origin.client, origin.source_ip,
-                   origin.scheme == "https" or origin.scheme == "wss", version, path, origin.trusted)
+        client = scope.get("client")
+        source = peer = peer_text(client[0]) if client else ""
+        trusted = edge.proxies.judge(peer)[1] if edge.proxies and peer else False
+        if trusted:
+            source, source_scheme = told_by_proxy(peer, scheme, fields, edge)
+        headers = tuple(fields) if harmless else kept_headers(fields, trusted, edge)
+        index = index if harmless else dict(headers)
+        return cls(kind, method, route_path(path, scope.get("root_path", "")), raw, query, headers, source_scheme,
+                   host, peer, source, source_scheme in _ENCRYPTED, version, path, trusted, index)
 
     def header(self, name: str) -> str | None:
         """The value of a header, several of them joined with commas (RFC 9110 section 5.3); ``None``: absent."""
-        values = self.header_values(name)
-        if not values:
-            return None
-        return values[0] if len(values) == 1 else ", ".join(values)
+        index = self._index or {}
+        value = index.get(name.lower().encode("latin-1", "replace"))
+        if value is None or len(index) == len(self.headers):
+            return None if value is None else value.decode("latin-1")
+        return ", ".join(self.header_values(name))
 
     def header_values(self, name: str) -> tuple[str, ...]:
         """Every value of a header in its order, without regard to the case of *name*."""
@@ -138,12 +156,14 @@ def _method(scope: Mapping[str, Any], kind: str, edge: EdgeSettings) -> str:
     raise RequestRefusedError("This kind of connection is not served here.", code="invalid-request")
 
 
-def _host(value: bytes | None, version: str, scheme: str, edge: EdgeSettings) -> str:
+def checked_host(value: bytes | None, version: str, scheme: str, edge: EdgeSettings) -> str:
     """Check Host and write it in its one spelling (RFC 9112 section 3.2)."""
     if value is None:
         if version == "1.0" and not edge.host_set:
             return ""
         raise RequestRefusedError("The Host header is missing.", code="invalid-request")
+    if not edge.host_set and _PLAIN_HOST.fullmatch(value):
+        return value.decode()
     found = _HOST.fullmatch(value.decode("latin-1").lower())
     if found is None:
         raise RequestRefusedError("The Host header is not a host name.", code="invalid-request")
@@ -174,7 +194,7 @@ def _origin_form(path: str, raw: bytes | None, host: str, scheme: str,
     raw_absolute = _ABSOLUTE.fullmatch((raw or b"").decode("latin-1"))
     if absolute is None or (raw is not None and raw_absolute is None):
         raise refused("The request target has to be a path that starts with a slash.")
-    if not host or _host(absolute[1].encode(), "1.1", scheme, edge) != host:
+    if not host or checked_host(absolute[1].encode(), "1.1", scheme, edge) != host:
         raise refused("The request target names another host than the Host header.")
     return absolute[2], raw_absolute[2].encode("latin-1") if raw_absolute else None
 

@@ -31,7 +31,7 @@ class Problem(Enum):
     """Internal results that are not yes: (last part of the type, status, title)."""
 
     UNAUTHENTICATED = "authentication-required", 401, "Authentication required"
-    INVALID_TOKEN = "invalid-token", 401, "Invalid token"  # noqa: S105 - the name of a problem
+    INVALID_TOKEN = "invalid-token", 401, "Invalid token"
     STEP_UP = "step-up-required", 401, "Step-up authentication required"
     INSUFFICIENT_SCOPE = "insufficient-scope", 403, "Insufficient scope"
     ACCESS_DENIED = "access-denied", 403, "Access denied"
@@ -114,7 +114,7 @@ def denial_for_authentication(error: AuthenticationError, challenges: Iterable[s
         style: How denials look.
     """
     problem = Problem.INVALID_REQUEST if error.code == "invalid_request" else Problem.INVALID_TOKEN
-    return _denial(problem, f"{error.description[:1].upper()}{error.description[1:].removesuffix('.')}.", request, style,
+    return _denial(problem, _sentence(error.description), request, style,
                    decision_id=decision_id, challenges=with_error(challenges, error.code, error.description))
 
 
@@ -149,7 +149,7 @@ def denial_for_refusal(error: RequestRefusedError, request: HTTPRequest | None =
     title = known.get(error.code) or error.code.replace("-", " ").capitalize()
     head = _Head(error.code, error.status, title)
     more = [(b"allow", ", ".join(allow).encode())] if error.status == 405 else []
-    return _build(head, f"{error.description[:1].upper()}{error.description[1:].removesuffix('.')}.", request, style,
+    return _build(head, _sentence(error.description), request, style,
                   decision_id=decision_id, more=more)
 
 
@@ -204,6 +204,10 @@ def _build(head: _Head, detail: str, request: HTTPRequest | None, style: DenialS
         headers.append((DECISION_HEADER, decision_id.encode("ascii")))
     is_head = request is not None and request.method == "HEAD"
     return Denial(head.status, tuple(headers), b"" if is_head else body)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def _page(title: str, detail: str, decision_id: str) -> bytes:
