@@ -94,8 +94,9 @@ def _text_of(source: str | bytes, file: str) -> SourceText:
 
 def _value_of(text: SourceText, found: Findings) -> Any:
     if found.strict and len(text.text) > MAX_STRICT_BYTES // 4 and len(text.text.encode()) > MAX_STRICT_BYTES:
-        found.refuse(Stage.SYNTAX, "", f"the document is longer than {MAX_STRICT_BYTES} bytes", "split it")
-        raise PolicyDocumentError(found.located(found.faults, text, ""))
+        # Said without looking for a place in the text: that would mean reading all of it.
+        raise PolicyDocumentError(Fault(f"the document is longer than {MAX_STRICT_BYTES} bytes", "split it",
+                                        line=1, column=1, file=text.file))
     if not text.text.isascii():
         check_text(text.text, found)
     try:

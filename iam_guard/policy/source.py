@@ -97,7 +97,10 @@ class SourceText:
     def position(self, place: str) -> tuple[int, int]:
         """Line and column, both from 1, of the value at a JSON pointer; of its nearest parent when absent."""
         if self._positions is None:
-            self._positions = _YAMLReader(self.text).positions() if self.is_yaml else _json_positions(self.text)
+            try:
+                self._positions = _YAMLReader(self.text).positions() if self.is_yaml else _json_positions(self.text)
+            except (_UnreadableError, yaml.YAMLError):
+                self._positions = {}  # reading says what is wrong with such a text, and where
         while place not in self._positions and place:
             place = place.rpartition("/")[0]
         return self._positions.get(place, (1, 1))
