@@ -47,6 +47,7 @@ class Route:
         file: Where the line stands.
         line: Its number, from 1; 0 when it came from code.
         trailing_slash: ``ignore`` lets ``/x/`` mean ``/x``.
+        column: In the line, from 1; 0 when it came from code.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Route:
     file: str = ""
     line: int = 0
     trailing_slash: Literal["strict", "ignore"] = "strict"
+    column: int = 0
 
     @property
     def key(self) -> str:
@@ -73,7 +75,7 @@ class Route:
 
     def fault(self, message: str, mend: str = "") -> Fault:
         """A fault that stands at this route."""
-        return Fault(message, mend, line=self.line, file=self.file)
+        return Fault(message, mend, line=self.line, column=self.column, file=self.file)
 
 
 class CompiledRoute:
