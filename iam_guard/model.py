@@ -158,9 +158,12 @@ class Principal:
     expires_at: float | None = None
     #: The caller's condition keys, normalised once.
     context: Context = field(init=False, repr=False, compare=False)
+    #: What decides which policies are the caller's: a cheap key for memories.
+    key: tuple[str, str, tuple[str, ...] | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "context", MappingProxyType(_principal_context(self)))
+        object.__setattr__(self, "key", (self.kind.value, self.role_arn or self.user_arn or self.arn, self.groups))
 
     @classmethod
     def user(cls, name: str, *, account: str = DEFAULT_ACCOUNT, partition: str = DEFAULT_PARTITION,

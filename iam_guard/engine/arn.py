@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from iam_guard.engine.pattern import Pieces, Test, compile_glob, cut, matches
+from iam_guard.engine.pattern import Pieces, compile_glob, cut, matches
 from iam_guard.engine.substitution import resolve
 from iam_guard.model import Context, ascii_lower
 from iam_guard.policy.variables import Literal, Part, Variable, VariableSyntaxError, split_variables
@@ -36,6 +36,10 @@ def account_of(arn: str) -> str:
     return fields[4] if len(fields) > HEAD_FIELDS else ""
 
 
+#: Takes the resource key, its fields and the context; ``None`` means that a variable has no value.
+ResourceTest = Callable[[str, list[str], Context], bool | None]
+
+
 class Shape(Enum):
     """How a pattern can be found without trying it."""
 
@@ -52,13 +56,14 @@ class ResourcePattern(NamedTuple):
         shape: How to index it.
         text: The whole resource (EXACT), its beginning (PREFIX), or the literal beginning that every
             match has (TEST, possibly empty).
-        test: For TEST: takes the resource key and the context. ``None`` from it means that a variable
-            has no value.
+        test: For TEST only. It may rely on the key having the literal beginning, unless it has variables.
+        variables: Whether the test has variables, and so may find that one has no value.
     """
 
     shape: Shape
     text: str
-    test: Callable[[str, Context], bool | None] | None = None
+    test: ResourceTest | None = None
+    variables: bool = False
 
 
 def compile_resource(text: str, *, variables: bool, wide: bool, broken: bool | None) -> ResourcePattern:
@@ -76,7 +81,7 @@ def compile_resource(text: str, *, variables: bool, wide: bool, broken: bool | N
     try:
         parts: list[Part] = split_variables(text) if variables and "${" in text else [text]
     except VariableSyntaxError:
-        return ResourcePattern(Shape.TEST, "", lambda key, context: broken)
+        return ResourcePattern(Shape.TEST, "", lambda key, fields, context: broken, variables=True)
     fields = split_fields(parts)
     lower = [[_lower(part) for part in field] for field in fields[:3]] + fields[3:]
     if any(isinstance(part, Variable) for part in parts):
@@ -123,14 +128,17 @@ def _without_variables(fields: list[list[str]], wide: bool) -> ResourcePattern:
                                                        + len(fields) - 1))
 
 
-def _either(by_field: Test | None, by_text: Automaton | None, colons: int) -> Callable[[str, Context], bool]:
+def _either(by_field: FieldsTest | None, by_text: Automaton | None, colons: int) -> ResourceTest:
     """Try field by field; try the wide reading only where it can differ, on texts with surplus colons."""
     if by_text is None:
         assert by_field is not None
-        return lambda key, context: by_field(key)
+        return lambda key, fields, context: by_field(fields)
     if by_field is None:
-        return lambda key, context: by_text.matches(key)
-    return lambda key, context: by_field(key) or (key.count(":") > colons and by_text.matches(key))
+        return lambda key, fields, context: by_text.matches(key)
+    return lambda key, fields, context: by_field(fields) or (key.count(":") > colons and by_text.matches(key))
+
+
+FieldsTest = Callable[[list[str]], bool]
 
 
 def _colons(field: list[str]) -> int:
@@ -158,19 +166,45 @@ def _whole_text(parts: list[str]) -> ResourcePattern:
     if len(pieces) == 2 and isinstance(pieces[0], str) and pieces[1] == "":
         return ResourcePattern(Shape.PREFIX, pieces[0])
     beginning = pieces[0] if isinstance(pieces[0], str) else parts[0]
-    test = compile_glob([Literal(parts[0]), *parts[1:]])
-    return ResourcePattern(Shape.TEST, beginning, lambda key, context: test(key))
+    return ResourcePattern(Shape.TEST, beginning, _glob_after(pieces, len(beginning)))
 
 
-def _by_field(fields: list[list[str]]) -> Test:
-    """The narrow reading: six fields, each with its own glob. Lone stars are not even looked at."""
-    tests = [(index, compile_glob(field)) for index, field in enumerate(fields) if field != ["*"]]
+def _glob_after(pieces: Pieces, start: int) -> ResourceTest:
+    """The test of a glob whose literal beginning is already known to fit."""
+    last = pieces[-1]
+    middle = [piece for piece in pieces[1:-1] if piece]
+    if not isinstance(last, str) or not all(isinstance(piece, str) for piece in pieces):
+        return lambda key, fields, context: matches(pieces, key)
+    tail = len(last)
 
-    def test(key: str) -> bool:
-        found = key.split(":", HEAD_FIELDS)
+    def test(key: str, fields: list[str], context: Context) -> bool:
+        if not key.endswith(last):
+            return False
+        at, end = start, len(key) - tail
+        for piece in middle:
+            at = key.find(piece, at, end)  # type: ignore[arg-type]
+            if at < 0:
+                return False
+            at += len(piece)  # type: ignore[arg-type]
+        return at <= end
+
+    return test
+
+
+def _by_field(fields: list[list[str]]) -> FieldsTest:
+    """The narrow reading: six fields, each with its own glob. Lone stars are not even looked at.
+
+    The name is tried first, as it tells most.
+    """
+    tests = [(index, compile_glob(field)) for index, field in enumerate(fields) if field != ["*"]][::-1]
+
+    def test(found: list[str]) -> bool:
         if len(found) <= HEAD_FIELDS:
             return False
-        return all(field_test(found[index]) is True for index, field_test in tests)
+        for index, field_test in tests:
+            if field_test(found[index]) is not True:  # noqa: SIM110 - a generator costs more than the tests
+                return False
+        return True
 
     return test
 
@@ -180,32 +214,32 @@ def _by_field(fields: list[list[str]]) -> Test:
 
 def _with_variables(fields: list[list[Part]], wide: bool) -> ResourcePattern:
     if any(isinstance(part, Variable) for field in fields[:3] for part in field):
-        return ResourcePattern(Shape.TEST, "", lambda key, context: None)
+        return ResourcePattern(Shape.TEST, "", lambda key, fields, context: None, variables=True)
     heads: list[list[str]] = [[part if isinstance(part, str) else "*" for part in field] for field in fields]
     beginning = _literal_beginning(heads)
     if len(fields) > HEAD_FIELDS and not any(_is_open(field) for field in fields[:HEAD_FIELDS]):
-        return ResourcePattern(Shape.TEST, beginning, _variable_name(fields))
+        return ResourcePattern(Shape.TEST, beginning, _variable_name(fields), variables=True)
 
-    def test(key: str, context: Context) -> bool | None:
+    def test(key: str, key_fields: list[str], context: Context) -> bool | None:
         found = [resolve(field, context, forbid_colon=index < HEAD_FIELDS) for index, field in enumerate(fields)]
         if any(field is None for field in found):
             return None
         literal = [field for field in found if field is not None]
         return Automaton(literal, wide=wide).matches(key)
 
-    return ResourcePattern(Shape.TEST, beginning, test)
+    return ResourcePattern(Shape.TEST, beginning, test, variables=True)
 
 
 def _is_open(field: list[Part]) -> bool:
     return any(isinstance(part, Variable) or (type(part) is str and ("*" in part or "?" in part)) for part in field)
 
 
-def _variable_name(fields: list[list[Part]]) -> Callable[[str, Context], bool | None]:
+def _variable_name(fields: list[list[Part]]) -> ResourceTest:
     """The common form: five literal fields and a name with variables."""
     head = Literal(":".join("".join(str(part) for part in field) for field in fields[:HEAD_FIELDS]) + ":")
     name = fields[HEAD_FIELDS]
 
-    def test(key: str, context: Context) -> bool | None:
+    def test(key: str, key_fields: list[str], context: Context) -> bool | None:
         found = resolve(name, context)
         if found is None:
             return None

@@ -27,12 +27,14 @@ class Subject(NamedTuple):
         boundary: Its permissions boundary, if any.
         scps: Levels of service control policies it is subject to, root first; empty when it is not.
         broken: Why the caller's policies are not complete; when not empty, nothing may be allowed.
+        alone: Whether the identity policies are all there is to look at on the caller's side.
     """
 
     identity: Layer
     boundary: Layer | None = None
     scps: tuple[Layer, ...] = ()
     broken: str = ""
+    alone: bool = False
 
 
 class Target(NamedTuple):
@@ -59,8 +61,8 @@ class Case(NamedTuple):
     policies: PolicySet
     request: AuthorizationRequest
     who: Principal
-    action: str
     key: str
+    fields: list[str]
     context: Context
     subject: Subject
     target: Target
@@ -79,26 +81,34 @@ class Case(NamedTuple):
 
 def decide(case: Case) -> Decision:
     """Come to a decision."""
+    own: dict[ReasonType, CompiledStatement | None] = {}
+    unallowed_scp = -1
     for reason, level, layer in layers_in_order(case):
-        found = find_deny(case, layer)
-        if found is not None:
+        found = find(case, layer)
+        if found is not None and found.deny:
             return case.answer(Verdict.EXPLICIT_DENY, reason, found, level=level)
-    for level, layer in enumerate(case.subject.scps):
-        if layer.action(case.action).allows.find(case.key, case.context) is None:
-            return case.implicit(ReasonType.SCP, level)
+        if reason is ReasonType.SCP:
+            unallowed_scp = level if found is None and unallowed_scp < 0 else unallowed_scp
+        else:
+            own[reason] = found
+    if unallowed_scp >= 0:
+        return case.implicit(ReasonType.SCP, unallowed_scp)
     if case.endpoint is not None and find_grant(case, case.endpoint)[0] is Match.NONE:
         return case.implicit(ReasonType.ENDPOINT)
+    return _sides(case, own)
+
+
+def _sides(case: Case, own: dict[ReasonType, CompiledStatement | None]) -> Decision:
+    """What caller and resource say, nothing having denied and no ceiling being in the way."""
     match, grant = find_grant(case, case.target.policy)
-    if case.who.kind in _WITHOUT_IDENTITY:
+    kind = case.who.kind
+    if kind in (PrincipalKind.SERVICE, PrincipalKind.ANONYMOUS, PrincipalKind.WEB_IDENTITY):
         return _resource_alone(case, match, grant)
-    if case.who.kind is PrincipalKind.ROOT:
+    if kind is PrincipalKind.ROOT:
         return _root(case, match, grant)
     if case.target.same_account:
-        return _same_account(case, match, grant)
-    return _cross_account(case, match, grant)
-
-
-_WITHOUT_IDENTITY = frozenset({PrincipalKind.SERVICE, PrincipalKind.ANONYMOUS, PrincipalKind.WEB_IDENTITY})
+        return _same_account(case, match, grant, own)
+    return _cross_account(case, match, grant, own)
 
 
 def layers_in_order(case: Case) -> Iterator[tuple[ReasonType, int, Layer]]:
@@ -118,18 +128,18 @@ def layers_in_order(case: Case) -> Iterator[tuple[ReasonType, int, Layer]]:
         yield ReasonType.ENDPOINT, -1, case.endpoint
 
 
-def find_deny(case: Case, layer: Layer) -> CompiledStatement | None:
-    """A Deny of this layer that applies."""
-    index = layer.action(case.action)
+def find(case: Case, layer: Layer) -> CompiledStatement | None:
+    """A statement of this layer that applies: a Deny if there is one; an Allow only if nobody is named."""
+    index = layer.action(case.request.action)
     if not layer.names_principals:
-        return index.denies.find(case.key, case.context)
+        return index.find(case.key, case.fields, case.context)
     return next((one for one in index.statements if one.deny and applies(case, one)), None)
 
 
 def find_grant(case: Case, layer: Layer | None) -> tuple[Match, CompiledStatement | None]:
     """The Allow of a layer with principals that names the caller most closely."""
     best: tuple[Match, CompiledStatement | None] = (Match.NONE, None)
-    for one in layer.action(case.action).statements if layer else ():
+    for one in layer.action(case.request.action).statements if layer else ():
         if not one.deny:
             match = principal_match(case, one)
             if match > best[0] and applies(case, one):
@@ -166,40 +176,40 @@ def _root(case: Case, match: Match, grant: CompiledStatement | None) -> Decision
     return case.implicit(case.target.reason)
 
 
-def _same_account(case: Case, match: Match, grant: CompiledStatement | None) -> Decision:
+def _same_account(case: Case, match: Match, grant: CompiledStatement | None,
+                  own: dict[ReasonType, CompiledStatement | None]) -> Decision:
     if case.target.decisive and match is Match.NONE:
         return case.implicit(case.target.reason)
     if match is Match.DIRECT:
         return case.answer(Verdict.ALLOWED, case.target.reason, grant)
-    own = case.subject.identity.action(case.action).allows.find(case.key, case.context)
-    if own is None and match is not Match.PARENT:
+    allow = own[ReasonType.IDENTITY]
+    if allow is None and match is not Match.PARENT:
         return case.implicit(ReasonType.IDENTITY)
-    withheld = _withheld(case)
+    withheld = _withheld(case, own)
     if withheld is not None:
         return case.implicit(withheld)
-    if own is None:
+    if allow is None:
         return case.answer(Verdict.ALLOWED, case.target.reason, grant)
-    return case.answer(Verdict.ALLOWED, ReasonType.IDENTITY, own)
+    return case.answer(Verdict.ALLOWED, ReasonType.IDENTITY, allow)
 
 
-def _cross_account(case: Case, match: Match, grant: CompiledStatement | None) -> Decision:
+def _cross_account(case: Case, match: Match, grant: CompiledStatement | None,
+                   own: dict[ReasonType, CompiledStatement | None]) -> Decision:
     """Both sides have to say yes."""
     if match is Match.NONE:
         return case.implicit(case.target.reason)
-    if case.subject.identity.action(case.action).allows.find(case.key, case.context) is None:
+    if own[ReasonType.IDENTITY] is None:
         return case.implicit(ReasonType.IDENTITY)
-    withheld = _withheld(case)
+    withheld = _withheld(case, own)
     if withheld is not None:
         return case.implicit(withheld)
     return case.answer(Verdict.ALLOWED, ReasonType.CROSS_ACCOUNT, grant)
 
 
-def _withheld(case: Case) -> ReasonType | None:
+def _withheld(case: Case, own: dict[ReasonType, CompiledStatement | None]) -> ReasonType | None:
     """The ceiling over the caller's own policies that does not allow, if one does not."""
-    boundary = case.subject.boundary
-    if boundary is not None and boundary.action(case.action).allows.find(case.key, case.context) is None:
+    if case.subject.boundary is not None and own[ReasonType.BOUNDARY] is None:
         return ReasonType.BOUNDARY
     if case.session is None:
         return ReasonType.SESSION if case.who.kind is PrincipalKind.FEDERATED_USER else None
-    allowed = case.session.action(case.action).allows.find(case.key, case.context)
-    return ReasonType.SESSION if allowed is None else None
+    return ReasonType.SESSION if own[ReasonType.SESSION] is None else None

@@ -198,7 +198,7 @@ class _Told:
         self.reason = reason
         self.level = level
         self.one = one
-        self.speaks = speaks_of_action(one.statement, case.action)
+        self.speaks = speaks_of_action(one.statement, ascii_lower(case.request.action))
         # Conditions are read where action and resource fit, so that "consulted" means what evaluation means.
         fits = self.speaks and one.speaks_of_resource(case.key, case.context)
         conditions = self._conditions() if fits else []
@@ -290,7 +290,7 @@ def _distance(case: Case, told: _Told) -> tuple[bool, int, int, int]:
     mismatches = told.near()
     worst = max(_ORDER[one.element.partition(":")[0]] for one in mismatches)
     statement = told.one.statement
-    alike = max((_common(text.lower(), case.action) for text in statement.actions), default=0)
+    alike = max((_common(text.lower(), case.request.action.lower()) for text in statement.actions), default=0)
     alike += max((_common(text, case.key) for text in statement.resources or ()), default=0)
     return not told.speaks, len(mismatches), worst, -alike
 

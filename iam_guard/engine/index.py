@@ -1,81 +1,118 @@
 """Finds the statements of one action that apply to a resource, by the literal parts of their patterns.
 
-Whole names are looked up, beginnings are probed by length, and only patterns with a wildcard in the middle
-are tried one by one, and then only those whose literal beginning fits. So the work of a decision follows
-what could match and not what is stored.
+Every distinct pattern is a bit. A resource is turned into the set of patterns that match it: whole names are
+looked up, beginnings are probed by length, and only patterns with a wildcard in the middle are tried, and
+then only those whose literal beginning fits. What has to be asked of the context then depends on that set
+alone; where many statements are concerned it is prepared once for each set that occurs. So the work of a
+decision follows what could match and not what is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeVar
 
-from iam_guard.engine.arn import Shape
+from iam_guard.engine.arn import ResourcePattern, ResourceTest, Shape
 from iam_guard.engine.memo import Memo
-from iam_guard.engine.merge import Bucket
-from iam_guard.engine.statement import CompiledPolicy, CompiledStatement, ResourceTest, not_resource_test
-from iam_guard.model import Context
+from iam_guard.engine.merge import Finder, merge
+from iam_guard.engine.statement import CompiledPolicy, CompiledStatement, not_resource_test
+from iam_guard.model import Context, ascii_lower
 
-#: How many actions an index is kept for, per layer; further ones push out the oldest.
+#: How many actions a layer keeps an index for, and how many sets of matching patterns an index knows.
 MAX_ACTIONS = 1024
-
-
-class ResourceIndex:
-    """Statements of one sign, found by resource."""
-
-    __slots__ = ("_anything", "_beginnings", "_empty", "_names", "_tests")
-
-    def __init__(self, statements: Iterable[CompiledStatement]) -> None:
-        anything: list[CompiledStatement] = []
-        names: dict[str, list[CompiledStatement]] = {}
-        beginnings: dict[str, list[CompiledStatement]] = {}
-        tests: dict[str, list[tuple[ResourceTest, CompiledStatement]]] = {}
-        for one in statements:
-            if one.patterns is None:
-                anything.append(one)
-            elif one.statement.not_resource:
-                tests.setdefault("", []).append((not_resource_test(one), one))
-            else:
-                for pattern in one.patterns:
-                    if pattern.shape is Shape.ANY:
-                        anything.append(one)
-                    elif pattern.test is not None:
-                        tests.setdefault(pattern.text, []).append((pattern.test, one))
-                    else:
-                        table = names if pattern.shape is Shape.EXACT else beginnings
-                        table.setdefault(pattern.text, []).append(one)
-        self._anything = Bucket(anything)
-        self._names = {text: Bucket(found) for text, found in names.items()}
-        self._beginnings = _by_length({text: Bucket(found) for text, found in beginnings.items()})
-        self._tests = _by_length(tests)
-        self._empty = not (anything or names or beginnings or tests)
-
-    def find(self, key: str, context: Context) -> CompiledStatement | None:
-        """The first statement found that applies, or ``None``."""
-        if self._empty:
-            return None
-        found = self._anything.find(context)
-        if found is not None:
-            return found
-        bucket = self._names.get(key)
-        if bucket is not None:
-            found = bucket.find(context)
-            if found is not None:
-                return found
-        for length, table in self._beginnings:
-            bucket = table.get(key[:length])
-            if bucket is not None:
-                found = bucket.find(context)
-                if found is not None:
-                    return found
-        for length, tests in self._tests:
-            for test, one in tests.get(key[:length], ()):
-                if test(key, context) and (one.holds is None or one.holds(context)):
-                    return one
-        return None
-
+MAX_SETS = 1024
+#: Up to so many statements are simply asked one after the other: preparing would cost more than it saves.
+FEW = 16
 
 Found = TypeVar("Found")
+
+
+class ActionIndex:
+    """The statements of a layer that speak of one action.
+
+    Attributes:
+        service: The action's prefix in lower case.
+        statements: All of them, in the order of the documents.
+    """
+
+    __slots__ = ("_allows", "_always", "_beginnings", "_denies", "_finders", "_names", "_tests", "service",
+                 "statements")
+
+    def __init__(self, action: str, statements: list[CompiledStatement]) -> None:
+        self.service = action.partition(":")[0]
+        self.statements = statements
+        self._finders: Memo[int, Finder] | None = Memo(MAX_SETS) if len(statements) > FEW else None
+        self._always = 0
+        self._names: dict[str, int] = {}
+        beginnings: dict[str, int] = {}
+        tests: dict[str, list[tuple[ResourceTest, int]]] = {}
+        placed = self._place(statements, beginnings, tests)
+        self._denies = [(bits, one) for bits, one in placed if one.deny]
+        self._allows = [(bits, one) for bits, one in placed if not one.deny]
+        self._beginnings = _by_length(beginnings)
+        self._tests = _by_length(tests)
+
+    def _place(self, statements: list[CompiledStatement], beginnings: dict[str, int],
+               tests: dict[str, list[tuple[ResourceTest, int]]]) -> list[tuple[int, CompiledStatement]]:
+        """Give every distinct pattern a bit and its place in a table; return each statement with its bits."""
+        known: dict[object, int] = {}
+        placed = []
+        for one in statements:
+            bits = 0
+            if one.statement.not_resource:
+                bits = known.setdefault(one, 1 << len(known))
+                tests.setdefault("", []).append((not_resource_test(one), bits))
+            else:
+                for text, pattern in one.resources():
+                    bits |= self._place_pattern((text, one.reading), pattern, known, beginnings, tests)
+            placed.append((bits, one))
+        return placed
+
+    def _place_pattern(self, name: object, pattern: ResourcePattern, known: dict[object, int],
+                       beginnings: dict[str, int], tests: dict[str, list[tuple[ResourceTest, int]]]) -> int:
+        if name in known:
+            return known[name]
+        bit = known[name] = 1 << len(known)
+        if pattern.shape is Shape.ANY:
+            self._always |= bit
+        elif pattern.test is not None:
+            tests.setdefault(pattern.text, []).append((pattern.test, bit))
+        else:
+            table = self._names if pattern.shape is Shape.EXACT else beginnings
+            table[pattern.text] = table.get(pattern.text, 0) | bit
+        return bit
+
+    def find(self, key: str, fields: list[str], context: Context) -> CompiledStatement | None:
+        """A statement that applies: a Deny if there is one, otherwise an Allow, otherwise ``None``.
+
+        Args:
+            key: The resource, as :func:`iam_guard.engine.arn.resource_key` writes it.
+            fields: The same, cut at its first five colons.
+            context: The request's context.
+        """
+        hit = self._always | self._names.get(key, 0)
+        for length, table in self._beginnings:
+            hit |= table.get(key[:length], 0)
+        for length, tests in self._tests:
+            for test, bit in tests.get(key[:length], ()):
+                if test(key, fields, context):
+                    hit |= bit
+        if not hit:
+            return None
+        if self._finders is not None:
+            finder = self._finders.get(hit) or self._finders.keep(hit, self._make_finder(hit))
+            return finder(context)
+        for bits, one in self._denies:
+            if bits & hit and ((holds := one.holds) is None or holds(context)):
+                return one
+        for bits, one in self._allows:
+            if bits & hit and ((holds := one.holds) is None or holds(context)):
+                return one
+        return None
+
+    def _make_finder(self, hit: int) -> Finder:
+        deny = merge([one for bits, one in self._denies if bits & hit])
+        allow = merge([one for bits, one in self._allows if bits & hit])
+        return lambda context: deny(context) or allow(context)
 
 
 def _by_length(table: dict[str, Found]) -> list[tuple[int, dict[str, Found]]]:
@@ -83,17 +120,6 @@ def _by_length(table: dict[str, Found]) -> list[tuple[int, dict[str, Found]]]:
     for text, found in table.items():
         lengths.setdefault(len(text), {})[text] = found
     return sorted(lengths.items())
-
-
-class ActionIndex:
-    """The statements of a layer that speak of one action."""
-
-    __slots__ = ("allows", "denies", "statements")
-
-    def __init__(self, statements: list[CompiledStatement]) -> None:
-        self.statements = statements
-        self.denies = ResourceIndex(one for one in statements if one.deny)
-        self.allows = ResourceIndex(one for one in statements if not one.deny)
 
 
 class Layer:
@@ -104,17 +130,19 @@ class Layer:
         names_principals: Whether their statements say whom they are about.
     """
 
-    __slots__ = ("_actions", "names_principals", "policies")
+    __slots__ = ("actions", "names_principals", "policies")
 
     def __init__(self, policies: tuple[CompiledPolicy, ...], *, names_principals: bool = False) -> None:
         self.policies = policies
         self.names_principals = names_principals
-        self._actions: Memo[str, ActionIndex] = Memo(MAX_ACTIONS)
+        self.actions: Memo[str, ActionIndex] = Memo(MAX_ACTIONS)
 
-    def action(self, action: str) -> ActionIndex:
-        """The index of an action, in lower case; made when first needed."""
-        found = self._actions.get(action)
+    def action(self, name: str) -> ActionIndex:
+        """The index of an action, however it is spelled; made when first needed."""
+        found = self.actions.get(name)
         if found is None:
-            found = self._actions.keep(action, ActionIndex(
-                [one for policy in self.policies for one in policy.for_action(action)]))
+            lower = ascii_lower(name)
+            found = self.actions.get(lower) or ActionIndex(
+                lower, [one for policy in self.policies for one in policy.for_action(lower)])
+            self.actions.keep(name, found)
         return found

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from iam_guard.engine.arn import account_of, resource_key
+from iam_guard.engine.arn import HEAD_FIELDS, account_of, resource_key
 from iam_guard.engine.attachments import Attachments, Guardrails, Holder, Policy
 from iam_guard.engine.combine import Case, Subject, Target, decide
 from iam_guard.engine.decision import Decision, ReasonType, Verdict
@@ -51,6 +51,8 @@ class PolicySet:
         self._looked_up: Memo[tuple[int, PolicyKind], tuple[Any, Layer]] = Memo(MAX_LOOKED_UP)
         self._guardrails = {account: _GuardrailLayers(self, rails) for account, rails in attachments.guardrails.items()}
         self._resources = attachments.resources
+        self._extraordinary = attachments.decisive | {"sts"}
+        self._plain = not (attachments.resources or attachments.guardrails or attachments.endpoint is not None)
         self._endpoint = None if attachments.endpoint is None else self.layer(attachments.endpoint, PolicyKind.ENDPOINT)
 
     @classmethod
@@ -89,26 +91,42 @@ class PolicySet:
         """Decide. Never raises: what goes wrong is a denial with reason ``evaluation_error``."""
         try:
             who = request.principal
-            subject = self._subjects.get((who.kind, who.role_arn or who.user_arn or who.arn, who.groups))
-            if subject is None:
-                subject = self._subject(who)
-            if subject.broken or (who.groups is None and self.speaks_of_groups):
-                return self._error(request, subject.broken or "the caller's groups are not in the token")
+            subject = self._subjects.get(who.key) or self._subject(who)
+            if subject.alone and self._plain and who.session_policies is None and request.resource_policy is None:
+                fields = request.resource.split(":", HEAD_FIELDS)
+                # Fields in lower case, owned by the caller's account: the commonest request by far.
+                if (len(fields) > HEAD_FIELDS and fields[1].islower() and fields[2].islower()
+                        and who.account == (request.resource_account or fields[4] or DEFAULT_ACCOUNT)):
+                    return self._identity_alone(request, subject, fields)
             return self._evaluate(request, who, subject)
         except Exception as problem:  # whatever it is, the answer is no, and says so
             return self._error(request, f"{type(problem).__name__}: {problem}")
 
+    def _identity_alone(self, request: AuthorizationRequest, subject: Subject, fields: list[str]) -> Decision:
+        """Where nothing but the caller's own policies bears on a request, they are the answer."""
+        index = subject.identity.actions.get(request.action) or subject.identity.action(request.action)
+        if index.service in self._extraordinary:
+            return self._evaluate(request, request.principal, subject)
+        found = index.find(request.resource, fields, request.context)
+        if found is None:
+            return Decision(Verdict.IMPLICIT_DENY, ReasonType.IDENTITY, request, self)
+        verdict = Verdict.EXPLICIT_DENY if found.deny else Verdict.ALLOWED
+        return Decision(verdict, ReasonType.IDENTITY, request, self, found)
+
     def _evaluate(self, request: AuthorizationRequest, who: Principal, subject: Subject) -> Decision:
+        if subject.broken or (who.groups is None and self.speaks_of_groups):
+            return self._error(request, subject.broken or "the caller's groups are not in the token")
         case = self.case(request, who, subject)
-        if case.action == "sts:getcalleridentity":
+        if ascii_lower(request.action) == "sts:getcalleridentity":
             return case.answer(Verdict.ALLOWED, ReasonType.ALWAYS)
         return decide(case)
 
     def case(self, request: AuthorizationRequest, who: Principal, subject: Subject) -> Case:
         """Gather everything that bears on a request."""
         session = who.session_policies
-        return Case(self, request, who, ascii_lower(request.action), resource_key(request.resource), request.context,
-                    subject, self._target(request, who),
+        key = resource_key(request.resource)
+        return Case(self, request, who, key, key.split(":", HEAD_FIELDS), request.context, subject,
+                    self._target(request, who),
                     None if session is None else self._given(session, PolicyKind.SESSION), self._endpoint)
 
     def _error(self, request: AuthorizationRequest, error: str) -> Decision:
@@ -135,12 +153,10 @@ class PolicySet:
 
     def subject_of(self, who: Principal) -> Subject:
         """What grants to and limits a caller."""
-        found = self._subjects.get((who.kind, who.role_arn or who.user_arn or who.arn, who.groups))
-        return self._subject(who) if found is None else found
+        return self._subjects.get(who.key) or self._subject(who)
 
     def _subject(self, who: Principal) -> Subject:
-        arn = who.role_arn or who.user_arn or who.arn
-        return self._subjects.keep((who.kind, arn, who.groups), self._make_subject(who, arn))
+        return self._subjects.keep(who.key, self._make_subject(who, who.role_arn or who.user_arn or who.arn))
 
     def _make_subject(self, who: Principal, arn: str) -> Subject:
         rails = self._guardrails.get(who.account)
@@ -152,7 +168,9 @@ class PolicySet:
         attached = (*self.attachments.everyone, *holder.policies,
                     *(policy for group in groups for policy in self.attachments.groups.get(group, ())))
         boundary = self.layer((holder.boundary,), PolicyKind.BOUNDARY) if holder.boundary else None
-        return Subject(self.layer(attached, PolicyKind.IDENTITY), boundary, scps, holder.broken)
+        alone = not (boundary or scps or holder.broken or who.kind is PrincipalKind.FEDERATED_USER
+                     or (who.groups is None and self.speaks_of_groups))
+        return Subject(self.layer(attached, PolicyKind.IDENTITY), boundary, scps, holder.broken, alone)
 
     # The resource's side
 

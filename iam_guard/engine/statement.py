@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from iam_guard.engine.arn import ResourcePattern, Shape, compile_resource
+from iam_guard.engine.arn import HEAD_FIELDS, ResourcePattern, ResourceTest, Shape, compile_resource
 from iam_guard.engine.attachments import Policy
 from iam_guard.engine.conditions.compile import ConditionTest, compile_conditions
 from iam_guard.engine.pattern import compile_glob
 from iam_guard.engine.principals import PrincipalTest
 from iam_guard.model import Context, ascii_lower
 from iam_guard.policy.document import PolicyKind, Statement
-
-ResourceTest = Callable[[str, Context], bool | None]
 
 
 class CompiledStatement:
@@ -42,13 +40,28 @@ class CompiledStatement:
         self.holds = _all_of(self.conditions)
         self.principal = PrincipalTest(statement.principals) if statement.principals else None
 
+    @property
+    def reading(self) -> tuple[bool, bool]:
+        """What, besides its text, decides how a pattern of this statement matches."""
+        return self.deny, self.statement.variables
+
+    def resources(self) -> list[tuple[str, ResourcePattern]]:
+        """The entries of Resource, as written and compiled; without any, whatever the policy is attached to."""
+        if self.patterns is None or self.statement.resources is None:
+            return [("*", _ANYTHING)]
+        return list(zip(self.statement.resources, self.patterns, strict=True))
+
     def speaks_of_resource(self, key: str, context: Context) -> bool:
         """Whether the resource with this key is meant."""
+        fields = key.split(":", HEAD_FIELDS)
         if self.patterns is None:
             return True
         if self.statement.not_resource:
-            return not_resource_test(self)(key, context)
-        return any(pattern_matches(pattern, key, context) for pattern in self.patterns)
+            return bool(not_resource_test(self)(key, fields, context))
+        return any(pattern_matches(pattern, key, fields, context) for pattern in self.patterns)
+
+
+_ANYTHING = ResourcePattern(Shape.ANY, "")
 
 
 def _patterns(statement: Statement) -> tuple[ResourcePattern, ...] | None:
@@ -61,7 +74,7 @@ def _patterns(statement: Statement) -> tuple[ResourcePattern, ...] | None:
                  for text in statement.resources)
 
 
-def pattern_matches(pattern: ResourcePattern, key: str, context: Context) -> bool | None:
+def pattern_matches(pattern: ResourcePattern, key: str, fields: list[str], context: Context) -> bool | None:
     """Whether one pattern matches; ``None`` when one of its variables has no value."""
     match pattern.shape:
         case Shape.ANY:
@@ -71,10 +84,12 @@ def pattern_matches(pattern: ResourcePattern, key: str, context: Context) -> boo
         case Shape.PREFIX:
             return key.startswith(pattern.text)
     assert pattern.test is not None
-    return pattern.test(key, context)
+    if pattern.variables or key.startswith(pattern.text):
+        return pattern.test(key, fields, context)
+    return False
 
 
-def not_resource_test(compiled: CompiledStatement) -> Callable[[str, Context], bool]:
+def not_resource_test(compiled: CompiledStatement) -> ResourceTest:
     """The test of a NotResource: no entry matches.
 
     An entry whose variable has no value excludes nothing. In an Allow that would grant more than was
@@ -82,8 +97,8 @@ def not_resource_test(compiled: CompiledStatement) -> Callable[[str, Context], b
     """
     patterns, deny = compiled.patterns or (), compiled.deny
 
-    def test(key: str, context: Context) -> bool:
-        found = [pattern_matches(pattern, key, context) for pattern in patterns]
+    def test(key: str, fields: list[str], context: Context) -> bool:
+        found = [pattern_matches(pattern, key, fields, context) for pattern in patterns]
         return not any(found) and (deny or (bool(found) and None not in found))
 
     return test

@@ -201,4 +201,4 @@ def test_memories_are_bounded() -> None:
     for number in range(3000):
         assert ask(policies, action=f"orders:Get{number}")
     layer = policies.subject_of(ANN).identity
-    assert len(layer._actions) <= 1024  # the promise is about memory, so the test looks inside
+    assert len(layer.actions) <= 1024
