@@ -57,14 +57,22 @@ def read_directory(files: Sequence[FolderFile], wanted: Home) -> Snapshot:
     return Snapshot(attachments, revision_of(files), accounts.partition, accounts.home, tuple(report.notes))
 
 
+def home_of(files: Iterable[FolderFile], wanted: Home) -> Home:
+    """The partition and account that a folder's ARNs have; what is wrong in it is told when it is loaded."""
+    report = Report()
+    settings = read_folder_settings(put_in_place(files, report), report)
+    return Home(wanted.partition or settings.partition or DEFAULT_PARTITION,
+                wanted.account or settings.account or DEFAULT_ACCOUNT)
+
+
 def _check_home(parts: Iterable[Part], settings: FolderSettings, wanted: Home, report: Report) -> None:
     """Resources and policies have to agree on partition and account, or nothing ever matches."""
     for part in parts:
         for name in ("partition", "account") if part.place.kind == "folder" else ():
             here, there = getattr(settings, name), getattr(wanted, name)
             if here and there and here != there:
-                report.fault(part, f"/{name}", f"the {name} is '{here}' here and '{there}' in the settings of the guard",
-                             "make them equal, or leave one out")
+                message = f"the {name} is '{here}' here and '{there}' in the settings of the guard"
+                report.fault(part, f"/{name}", message, "make them equal, or leave one out")
 
 
 class _Assembly:

@@ -10,7 +10,7 @@ from watchfiles import awatch
 
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 from iam_guard.store.base import Snapshot
-from iam_guard.store.directory import Home, is_empty, read_directory
+from iam_guard.store.directory import Home, home_of, is_empty, read_directory
 from iam_guard.store.folder import FolderFile, read_folder, revision_of
 from iam_guard.store.layout import EMPTY_MARKER
 
@@ -33,6 +33,15 @@ class FilePolicyStore:
     def __init__(self, folder: str | os.PathLike[str], *, partition: str = "", account: str = "") -> None:
         self.folder = Path(folder)
         self._home = Home(partition, account)
+
+    def home(self) -> tuple[str, str]:
+        """Partition and account of the folder's ARNs, as far as it can be read now."""
+        try:
+            files = self._files(settled=False)
+        except (UnavailableError, ConfigurationError):
+            files = ()
+        home = home_of(files, self._home)
+        return home.partition, home.account
 
     def load(self) -> Snapshot:
         """Read the folder.

@@ -1,8 +1,8 @@
 """Settings texts to typed values: every key known, every value of its type, every fault with its place.
 
-The types are :class:`msgspec.Struct` classes. They are read here rather than by msgspec because msgspec
-stops at the first mistake and knows no line: a person who mends a file wants to hear of all of them, where
-they stand, and what was probably meant.
+The types are :class:`msgspec.Struct` classes and data classes. They are read here rather than by msgspec
+because msgspec stops at the first mistake and knows no line: a person who mends a file wants to hear of all
+of them, where they stand, and what was probably meant.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -36,7 +37,7 @@ def read_typed(source: SourceText, kind: type[T]) -> T:
 
 
 def read_value(value: Any, kind: type[T], *, file: str = "",
-               position: Callable[[str], tuple[int, int]] = lambda place: (0, 0)) -> T:
+               position: Callable[[str], tuple[int, int]] = lambda place: (0, 0), base: str = "") -> T:
     """Read plain mappings, lists and scalars as *kind*.
 
     Args:
@@ -44,12 +45,13 @@ def read_value(value: Any, kind: type[T], *, file: str = "",
         kind: A Struct, or what its fields are made of.
         file: Name of the text.
         position: Line and column of a JSON pointer; ``POINTER#key`` asks for the key's.
+        base: JSON pointer to *value* in the text.
 
     Raises:
         ConfigurationError: with every fault that was found.
     """
-    reader = _Reader(file, position)
-    found = reader.read(value, kind, "")
+    reader = _Reader(kind, file, position)
+    found = reader.read(value, kind, base)
     if reader.faults:
         raise ConfigurationError(reader.faults)
     return found  # type: ignore[no-any-return]
@@ -63,15 +65,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def nearest(word: str, known: Iterable[str]) -> str:
     """A mend that names the known word closest to *word*; empty when none is close."""
     plain = {_SEPARATORS.sub("", name).lower(): name for name in known}
-    near = difflib.get_close_matches(_SEPARATORS.sub("", word).lower(), plain, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(_SEPARATORS.sub("", word).lower(), plain, n=1, cutoff=0.6)
     return f"did you mean '{plain[near[0]]}'?" if near else ""
 
 
 class _Reader:
     """Walks a value and its type together; keeps the faults."""
 
-    def __init__(self, file: str, position: Callable[[str], tuple[int, int]]) -> None:
-        self.file, self.position = file, position
+    def __init__(self, root: Any, file: str, position: Callable[[str], tuple[int, int]]) -> None:
+        self._root, self.file, self.position = root, file, position
         self.faults: list[Fault] = []
 
     def fault(self, at: str, message: str, mend: str = "", *, key: bool = False) -> None:
@@ -91,25 +93,42 @@ class _Reader:
             return self._items(value, get_args(kind)[0], at)
         if origin is dict:
             return self._table(value, get_args(kind)[1], at)
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if _has_fields(kind):
             return self._struct(value, kind, at)
         return self._scalar(value, kind, at)
 
-    def _struct(self, value: Any, kind: type[msgspec.Struct], at: str) -> Any:
+    def _struct(self, value: Any, kind: type[Any], at: str) -> Any:
         if not self._is_object(value, at):
             return None
-        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        known = _fields_of(kind)
         before = len(self.faults)
         for name in value:
-            if name not in fields:
-                mend = did_you_mean(name, fields)
+            if name not in known:
+                mend = nearest(name, known) or self._belongs(name) or did_you_mean(name, known)
                 self.fault(pointer(at, name), f"'{name}' is not a setting here", mend, key=True)
-        for name, field in fields.items():
+        for name, field in known.items():
             if field.required and name not in value:
                 self.fault(at, f"'{name}' is missing", f"add '{name}: ...'")
-        found = {name: self.read(one, fields[name].type, pointer(at, name))
-                 for name, one in value.items() if name in fields}
-        return kind(**found) if len(self.faults) == before else None
+        found = {name: self.read(one, known[name].type, pointer(at, name))
+                 for name, one in value.items() if name in known}
+        return self._made(kind, found, at) if len(self.faults) == before else None
+
+    def _belongs(self, name: str) -> str:
+        """Where a misplaced setting has its place."""
+        for section, field in (_fields_of(self._root) if _has_fields(self._root) else {}).items():
+            parts = get_args(field.type) or (field.type,)
+            if any(_has_fields(part) and name in _fields_of(part) for part in parts):
+                return f"it belongs under '{section}'"
+        return ""
+
+    def _made(self, kind: type[Any], members: dict[str, Any], at: str) -> Any:
+        """Build the object; what it says against its own values stands where the object stands."""
+        try:
+            return kind(**members)
+        except ConfigurationError as refused:
+            for fault in refused.faults:
+                self.fault(at + fault.pointer, fault.message, fault.mend)
+            return None
 
     def _table(self, value: Any, kind: Any, at: str) -> Any:
         if not self._is_object(value, at):
@@ -154,7 +173,9 @@ class _Reader:
         try:
             return msgspec.convert(found, kind)
         except msgspec.ValidationError as problem:
-            message = str(problem).partition(" - at")[0].replace("`", "'")
+            message = str(problem).partition(" - at")[0]
+            for name, words in (("`float`", "a number"), ("`int`", "a whole number"), ("`str`", "text"), ("`", "'")):
+                message = message.replace(name, words)
             self.fault(at, f"{_called(value)} does not fit: {message[0].lower()}{message[1:]}")
             return None
 
@@ -168,6 +189,23 @@ class _Reader:
         if kind is str:
             return str(value)
         return kind(value) if kind in (int, float) else value
+
+
+class _Field(NamedTuple):
+    type: Any
+    required: bool
+
+
+def _has_fields(kind: Any) -> bool:
+    return isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or is_dataclass(kind))
+
+
+def _fields_of(kind: type[Any]) -> dict[str, _Field]:
+    if issubclass(kind, msgspec.Struct):
+        return {field.name: _Field(field.type, field.required) for field in msgspec.structs.fields(kind)}
+    types = get_type_hints(kind)
+    return {field.name: _Field(types[field.name], field.default is MISSING and field.default_factory is MISSING)
+            for field in fields(kind) if field.init}
 
 
 def _has_shape(value: Any, kind: Any) -> bool:

@@ -1,0 +1,136 @@
+"""What the settings file may say, as types. Unknown, misplaced and wrongly typed settings stop the start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from iam_guard.asgi.cors import CORSSettings
+from iam_guard.http.edge import EdgeSettings
+from iam_guard.http.openapi import OperationNaming
+from iam_guard.http.response import DenialStyle
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+
+
+class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where policies are.
+
+    Attributes:
+        folder: The policy folder (laid out as :mod:`iam_guard.store.layout` says).
+        poll_seconds: How often it is looked at when no change is reported.
+        max_unsynced: Seconds without a look at it after which nobody is let in.
+    """
+
+    folder: str
+    poll_seconds: Seconds = 3.0
+    max_unsynced: Seconds = 300.0
+
+
+class RouteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where routes are mapped to actions; all that are given count together.
+
+    Attributes:
+        file: A YAML route map.
+        openapi: An OpenAPI document whose operations say what they need.
+        naming: How to name the action of an operation that does not say (see :mod:`iam_guard.http.openapi`).
+        unmapped: Refuse to start because of such an operation, or leave it denied.
+        app: Take what the decorators of the application's own handlers say.
+    """
+
+    file: str = ""
+    openapi: str = ""
+    naming: OperationNaming | None = None
+    unmapped: Literal["refuse", "deny"] = "refuse"
+    app: bool = False
+
+
+class NameSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How short resource names are completed to ARNs.
+
+    Attributes:
+        partition: Second field; by default what the policy folder says, else ``app``.
+        region: Fourth field.
+        account: Fifth field; by default what the policy folder says.
+    """
+
+    partition: str = ""
+    region: str = ""
+    account: str = ""
+
+
+class ContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which parts of a request policies may read beyond the usual ones.
+
+    Attributes:
+        headers: Header names, as ``http:header/NAME``.
+        query: Query parameters, as ``http:query/NAME``.
+    """
+
+    headers: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where decisions are recorded.
+
+    Attributes:
+        logger: Name of a Python logger; empty for none.
+        jsonl: A file to which each decision is added as a line of JSON; empty for none.
+        only_denied: Leave decisions that allow out of the file.
+    """
+
+    logger: str = "iam_guard.decisions"
+    jsonl: str = ""
+    only_denied: bool = False
+
+
+class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When WebSockets and streamed responses end.
+
+    Attributes:
+        end: End them when the session expires or the policies no longer allow them.
+        recheck_seconds: How often the policies are asked again.
+    """
+
+    end: bool = True
+    recheck_seconds: Seconds = 5.0
+
+
+class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``iam-guard.yaml``.
+
+    Attributes:
+        policies: Where policies are; a text is the folder.
+        routes: Where routes are mapped; a text is the file of the route map.
+        issuers: Whose tokens are accepted (see :mod:`iam_guard.identity.settings`).
+        realm: What challenges call this service.
+        resources: How short resource names are completed.
+        edge: How requests arrive, and whom to believe about them.
+        context: What else of a request policies may read.
+        log: Where decisions are recorded.
+        denials: How denials look.
+        cors: Which other origins may call from a browser; without it, a preflight is like any request.
+        streams: When long connections end.
+        docs_public: Open the application's documentation pages and their schema.
+        allow_anonymous: Ask the policies about callers without credentials instead of answering 401.
+        strict: Refuse to start with a route of the application that is not mapped.
+        development: Let samples pass that must never reach production.
+    """
+
+    policies: str | PolicySettings
+    routes: str | RouteSettings
+    issuers: tuple[dict[str, Any], ...]
+    realm: str = "api"
+    resources: NameSettings = NameSettings()
+    edge: EdgeSettings = EdgeSettings()
+    context: ContextSettings = ContextSettings()
+    log: LogSettings = LogSettings()
+    denials: DenialStyle = DenialStyle()
+    cors: CORSSettings | None = None
+    streams: StreamSettings = StreamSettings()
+    docs_public: bool = False
+    allow_anonymous: bool = False
+    strict: bool = True
+    development: bool = False

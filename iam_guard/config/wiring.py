@@ -1,0 +1,111 @@
+"""The composition root: settings to a guard and everything around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from iam_guard.asgi.lifespan import Part
+from iam_guard.asgi.middleware import IAMGuardMiddleware
+from iam_guard.config.issuers import read_issuers
+from iam_guard.config.log import make_log
+from iam_guard.config.place import Origin
+from iam_guard.config.routes import RouteSources, read_routes
+from iam_guard.config.samples import refuse_samples
+from iam_guard.config.schema import PolicySettings, SettingsFile
+from iam_guard.engine.policy_set import PolicySet
+from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.guard import Guard
+from iam_guard.http.naming import ResourceNames
+from iam_guard.identity.jwt import JWTAuthenticator
+from iam_guard.store.file import FilePolicyStore
+from iam_guard.store.refresh import PolicyRefresher, RefreshEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """A guard and everything around it, ready to stand in front of an application.
+
+    Attributes:
+        guard: Decides.
+        authenticator: Says who asks.
+        refresher: Keeps the policies fresh; tells readiness.
+        routes: Where the route map comes from.
+        settings: What all of this was made of.
+        parts: What has to be started and closed, besides the authenticator.
+    """
+
+    guard: Guard
+    authenticator: JWTAuthenticator
+    refresher: PolicyRefresher
+    routes: RouteSources
+    settings: SettingsFile
+    parts: tuple[Part, ...]
+
+    def middleware(self, app: Any) -> IAMGuardMiddleware:
+        """The door in front of *app*; it starts and closes all parts with the application.
+
+        Raises:
+            ConfigurationError: the route map is wrong, or decorators of the application are.
+        """
+        settings = self.settings
+        return IAMGuardMiddleware(
+            app, guard=self.guard, authenticator=self.authenticator, mapper=self.routes.mapper(app),
+            edge=settings.edge, preflight=settings.cors, docs_public=settings.docs_public,
+            allow_anonymous=settings.allow_anonymous, end_streams=settings.streams.end,
+            recheck_seconds=settings.streams.recheck_seconds, http_headers=settings.context.headers,
+            http_query=settings.context.query, background=self.parts, strict=settings.strict, style=settings.denials)
+
+    async def __aenter__(self) -> Wiring:
+        """Start everything, for a program without the middleware."""
+        async with AsyncExitStack() as started:
+            for part in (self.authenticator, *self.parts):
+                started.push_async_callback(part.close)
+                await part.start()
+            started.pop_all()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close everything, the last started first."""
+        async with AsyncExitStack() as closing:
+            for part in (self.authenticator, *self.parts):
+                closing.push_async_callback(part.close)
+
+
+def build(settings: SettingsFile, origin: Origin, *,
+          on_event: Callable[[RefreshEvent], None] | None = None) -> Wiring:
+    """Make everything that the settings describe.
+
+    Policies are read once here. A mistake in them is logged and leaves nothing served until it is mended
+    (threat C07.3); a mistake in the settings is raised.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with the settings.
+    """
+    faults: list[Fault] = []
+    policies = settings.policies
+    places = policies if isinstance(policies, PolicySettings) else PolicySettings(policies)
+    store, names = _store_and_names(settings, places, origin, faults)
+    routes = origin.attempt(faults, "", lambda: read_routes(settings.routes, origin, names))
+    authenticator = origin.attempt(
+        faults, "", lambda: JWTAuthenticator(read_issuers(settings.issuers, origin), realm=settings.realm))
+    log, parts = origin.attempt(faults, "", lambda: make_log(settings.log, origin)) or (None, ())
+    if faults or routes is None or authenticator is None:
+        raise ConfigurationError(faults)
+    refresher = PolicyRefresher(store, make=PolicySet if settings.development else refuse_samples,
+                                poll_seconds=places.poll_seconds, max_unsynced=places.max_unsynced, on_event=on_event)
+    refresher.check()
+    guard = Guard(refresher, log=log, names=names)
+    return Wiring(guard, authenticator, refresher, routes, settings, (refresher, *parts))
+
+
+def _store_and_names(settings: SettingsFile, places: PolicySettings, origin: Origin,
+                     faults: list[Fault]) -> tuple[FilePolicyStore, ResourceNames]:
+    """Policies and resource names have one partition and one account between them."""
+    wanted = settings.resources
+    folder = origin.path(places.folder)
+    partition, account = FilePolicyStore(folder, partition=wanted.partition, account=wanted.account).home()
+    names = origin.attempt(faults, "/resources", lambda: ResourceNames(partition, wanted.region, account))
+    return FilePolicyStore(folder, partition=partition, account=account), names or ResourceNames()
