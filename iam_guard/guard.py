@@ -240,8 +240,7 @@ class Guard:
         """Record a request that was refused before any policy was asked; returns the record's id."""
         id = self._new_id()  # noqa: A001
         if self._log is not None:
-            time = self._clock()
-            self._record(False, lambda: record_of_refusal(id, time, verdict, reason, principal=principal,
+            self._record(False, lambda: record_of_refusal(id, self._clock(), verdict, reason, principal=principal,
                                                           request=request))
         return id
 
@@ -287,10 +286,10 @@ class Guard:
         decision.id = self._new_id()
         if self._log is not None:
             latency = (perf_counter() - started) * 1e6
-            time, caller = self._clock(), current_caller.get()
+            caller = current_caller.get()
             request, route = (caller.request, caller.route) if caller else (None, "")
             self._record(decision.allowed, lambda: record_of_decision(
-                decision, time, request=request, route=route, latency_us=latency))
+                decision, self._clock(), request=request, route=route, latency_us=latency))
         return decision
 
     def _record(self, allowed: bool, make: Callable[[], DecisionRecord]) -> None:

@@ -1,0 +1,147 @@
+"""One exchange of messages between server and application, as the guard takes part in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from iam_guard.asgi.denying import POLICY_VIOLATION
+from iam_guard.asgi.types import Message, Receive, Scope, Send
+from iam_guard.asgi.watch import Watch
+
+Headers = list[tuple[bytes, bytes]]
+MakeWatch = Callable[["HTTPExchange | SocketExchange"], Watch | None]
+
+
+class HTTPExchange:
+    """Knows whether the response has begun, keeps it out of shared caches, and can end a stream.
+
+    Args:
+        scope: The connection.
+        receive: Of the server.
+        send: Of the server.
+        vary: Request headers that made the answer; empty for an answer that everybody may have.
+        make_watch: Makes the watch over a stream, if there is to be one.
+    """
+
+    __slots__ = ("_make_watch", "_raises", "_send", "_vary", "_watch", "ended", "receive", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, vary: bytes, make_watch: MakeWatch) -> None:
+        self.receive = receive
+        self.started = False
+        self.ended = False
+        self._send = send
+        self._vary = vary
+        self._make_watch: MakeWatch | None = make_watch
+        self._watch: Watch | None = None
+        self._raises = _raises_when_closed(scope)
+
+    async def send(self, message: Message) -> None:
+        """Pass a message of the application on."""
+        if self.ended:
+            if self._raises:
+                raise OSError("the access that opened this stream has ended")
+            return
+        if message["type"] == "http.response.start":
+            self.started = True
+            message = self._started(message)
+        elif self._make_watch is not None and message.get("more_body"):
+            self._watch, self._make_watch = self._make_watch(self), None
+            if self._watch is not None:
+                self._watch.start()
+        await self._send(message)
+
+    def _started(self, message: Message) -> Message:
+        headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+        if any(name.lower() == b"content-length" for name, _ in headers):
+            self._make_watch = None  # of a known length, so it ends by itself and cannot be cut cleanly
+        return {**message, "headers": private(headers, self._vary)} if self._vary else message
+
+    async def end(self) -> None:
+        """End the response; the server then tells the application that its client has gone."""
+        self.ended = True
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def refuse(self) -> None:
+        """Nothing can be said any more once a response has begun: the server cuts the connection."""
+
+    def stop(self) -> None:
+        """The application has returned."""
+        if self._watch is not None:
+            self._watch.stop()
+
+
+class SocketExchange:
+    """Knows whether a WebSocket was accepted, and can close it.
+
+    Args:
+        receive: Of the server.
+        send: Of the server.
+        make_watch: Makes the watch over the connection, if there is to be one.
+    """
+
+    __slots__ = ("_receive", "_send", "_watch", "ended", "make_watch", "started")
+
+    def __init__(self, receive: Receive, send: Send, make_watch: MakeWatch) -> None:
+        self.started = False
+        self.ended = False
+        self._receive = receive
+        self._send = send
+        self._watch = make_watch(self)
+
+    async def receive(self) -> Message:
+        """The next message for the application; after the end, none but the end."""
+        message = await self._receive()
+        if self.ended:
+            return {"type": "websocket.disconnect", "code": POLICY_VIOLATION, "reason": ""}
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass a message of the application on."""
+        if self.ended:
+            raise OSError("the access that opened this connection has ended")
+        if message["type"] == "websocket.accept":
+            self.started = True
+            if self._watch is not None:
+                self._watch.start()
+        await self._send(message)
+
+    async def end(self) -> None:
+        """Close the connection."""
+        self.ended = True
+        await self._send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "access ended"})
+
+    async def refuse(self) -> None:
+        """Close it because of what the application raised."""
+        if not self.ended:
+            await self.end()
+
+    def stop(self) -> None:
+        """The application has returned."""
+        if self._watch is not None:
+            self._watch.stop()
+
+
+def private(headers: Headers, vary: bytes) -> Headers:
+    """Keep an answer that was made for one caller out of caches that serve several (threat G09).
+
+    What the application says itself stands when it is as strict.
+    """
+    kept, controls, varies = [], [], []
+    for name, value in headers:
+        match name.lower():
+            case b"cache-control":
+                controls.append(value)
+            case b"vary":
+                varies.append(value)
+            case _:
+                kept.append((name, value))
+    said = b", ".join(controls).lower()
+    strict = b"no-store" in said or b"private" in said
+    together = b", ".join([*varies, *([] if vary.lower() in b", ".join(varies).lower() else [vary])])
+    return [*kept, (b"cache-control", b", ".join(controls) if strict else b"private, no-store"), (b"vary", together)]
+
+
+def _raises_when_closed(scope: Scope) -> bool:
+    """From version 2.4 of the ASGI specification on, sending to a closed connection raises OSError."""
+    version = str(scope.get("asgi", {}).get("spec_version", "2.0"))
+    return tuple(int(part) for part in version.split(".") if part.isdigit()) >= (2, 4)

@@ -1,0 +1,148 @@
+"""Judge: one request to an admission or a denial. Nothing here runs the application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from iam_guard.asgi.cors import is_preflight
+from iam_guard.asgi.denials import Denials
+from iam_guard.asgi.facts import NO_FACTS, Resolver, ResourceFacts, question
+from iam_guard.asgi.rules import Rules
+from iam_guard.errors import AccessDeniedError, ConfigurationError, IAMGuardError, UnavailableError
+from iam_guard.guard import Question
+from iam_guard.http.context import request_context
+from iam_guard.http.mapper import Match, Unmapped
+from iam_guard.http.request import HTTPRequest
+from iam_guard.http.response import Denial
+from iam_guard.identity.caller import Caller, current_caller
+from iam_guard.model import Principal
+
+_logger = logging.getLogger("iam_guard")
+_ANONYMOUS = Principal.anonymous()
+
+#: The key in ``scope["state"]`` under which an application finds its caller.
+STATE_KEY = "iam_guard"
+
+
+@dataclass(slots=True)
+class Admission:
+    """The application may run.
+
+    Attributes:
+        caller: For whom.
+        questions: What was asked and allowed; none for a public route.
+        policies: What allowed it.
+    """
+
+    caller: Caller
+    questions: Sequence[Question] = ()
+    policies: object = None
+
+
+class Judge:
+    """Judges requests.
+
+    Attributes:
+        counts: How many requests had which outcome; the outcomes are a closed set.
+        denials: Makes the denials.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._guard = rules.guard
+        self.counts: Counter[str] = Counter()
+        self.denials = Denials(rules, self.counts)
+
+    async def judge(self, scope: Mapping[str, Any]) -> Admission | Denial:
+        """Admit or deny; an error of any kind is a denial."""
+        request: HTTPRequest | None = None
+        try:
+            request = HTTPRequest.from_scope(scope, self._rules.edge)
+            return await self._judged(request, scope)
+        except Exception as error:
+            if not isinstance(error, IAMGuardError) or isinstance(error, ConfigurationError):
+                _logger.exception("a request is denied because of an error")
+            return self.denials.of_error(error, request, sent=_as_sent(scope))
+
+    async def _judged(self, request: HTTPRequest, scope: Mapping[str, Any]) -> Admission | Denial:
+        rules = self._rules
+        if request.method == "OPTIONS" and (answer := self._preflight(request)) is not None:
+            return answer
+        match = rules.mapper.match(request)
+        if isinstance(match, Match) and match.route.public:
+            self.counts["public"] += 1
+            return Admission(self._caller(_ANONYMOUS, request, scope, match.route.key))
+        principal = await rules.authenticator.authenticate(request)
+        if principal is None:
+            if not rules.allow_anonymous or isinstance(match, Unmapped):
+                return self.denials.of_anonymous(request)
+            principal = _ANONYMOUS
+        if isinstance(match, Unmapped):
+            return self.denials.of_unmapped(match, principal, request)
+        return await self._decided(request, match, principal, scope)
+
+    async def _decided(self, request: HTTPRequest, match: Match, principal: Principal,
+                       scope: Mapping[str, Any]) -> Admission | Denial:
+        rules, guard = self._rules, self._guard
+        caller = self._caller(principal, request, scope, match.route.key)
+        checks = match.checks(request, principal.context)
+        given = match.context(request, principal.context)
+        facts = NO_FACTS if rules.resolver is None else await self._resolved(rules.resolver, request, match, principal)
+        questions = [question(*pair, given, NO_FACTS if place else facts) for place, pair in enumerate(checks)]
+        policies = guard.policies
+        caller.decisions += guard.authorize_many(principal, questions)
+        for decision in caller.decisions:
+            if not decision:
+                return self.denials.of_error(AccessDeniedError(decision), request)
+        self.counts["allow"] += 1
+        return Admission(caller, questions, policies)
+
+    def _caller(self, principal: Principal, request: HTTPRequest, scope: Mapping[str, Any], route: str) -> Caller:
+        """Make the caller current, and known to the application under a key that no header can set."""
+        rules = self._rules
+        context = request_context(request, self._guard.now(), http_headers=rules.http_headers,
+                                  http_query=rules.http_query)
+        inner = request.for_app(scope)
+        caller = Caller(principal, request, context, inner, route=route)
+        if inner.get("state") is None:
+            inner["state"] = {}
+        inner["state"][STATE_KEY] = caller
+        current_caller.set(caller)
+        return caller
+
+    async def _resolved(self, resolver: Resolver, request: HTTPRequest, match: Match,
+                        principal: Principal) -> ResourceFacts:
+        try:
+            async with asyncio.timeout(self._rules.resolver_timeout):
+                return await resolver(request, match, principal)
+        except TimeoutError as error:
+            raise UnavailableError("the facts about the resource were not found in time") from error
+
+    def still_allows(self, admission: Admission) -> bool:
+        """Whether an admission that was given earlier would be given by the policies of now."""
+        policies = self._guard.policies
+        if policies is not admission.policies:
+            decisions = self._guard.authorize_many(admission.caller.principal, admission.questions)
+            admission.policies = policies
+            return all(decisions)
+        return True
+
+    def _preflight(self, request: HTTPRequest) -> Denial | None:
+        cors = self._rules.preflight
+        if cors is None or not is_preflight(request):
+            return None
+        headers = cors.preflight(request, self._rules.mapper.methods(request.path))
+        if headers is None:
+            return None
+        self.counts["preflight"] += 1
+        return Denial(204, headers, b"")
+
+
+def _as_sent(scope: Mapping[str, Any]) -> HTTPRequest:
+    """A request that could not be read, for its record only."""
+    return HTTPRequest(kind=scope["type"], method=str(scope.get("method", "")), path=str(scope.get("path", "")))

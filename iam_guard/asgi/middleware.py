@@ -1,0 +1,149 @@
+"""IAMGuardMiddleware: the enforcement point around an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from iam_guard.asgi.census import public_documentation, refuse_unguarded
+from iam_guard.asgi.cors import CORSSettings
+from iam_guard.asgi.denying import ANSWERED, register_handlers, send_denial
+from iam_guard.asgi.exchange import HTTPExchange, SocketExchange
+from iam_guard.asgi.facts import Resolver
+from iam_guard.asgi.judge import Admission, Judge
+from iam_guard.asgi.lifespan import Lifespan, Part
+from iam_guard.asgi.rules import Rules
+from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
+from iam_guard.asgi.watch import Watch
+from iam_guard.errors import ConfigurationError, Fault, IAMGuardError
+from iam_guard.guard import Guard
+from iam_guard.http.mapper import RequestMapper
+from iam_guard.http.request import EdgeSettings
+from iam_guard.http.response import Denial, DenialStyle
+from iam_guard.identity.authenticator import Authenticator
+from iam_guard.identity.caller import current_caller
+
+
+class IAMGuardMiddleware:
+    """Decides every request before the application sees it.
+
+    Args:
+        app: The application; it gets a copy of the scope with the checked path and cleaned headers.
+        guard: Decides.
+        authenticator: Says who asks.
+        mapper: Says what is asked for. A request that it does not know is denied.
+        resolver: Looks up facts about the resource before the decision.
+        resolver_timeout: Seconds it may take; then the answer is 503.
+        edge: Whom to believe about forwarded data, and what to accept.
+        preflight: Answer CORS preflights; ``None`` treats them as any other request.
+        docs_public: Open the documentation pages of the application and their schema, all together.
+        allow_anonymous: Ask the policies about callers without credentials instead of answering 401 at once.
+        end_streams: End WebSockets and streamed responses when the caller's session expires or the
+            policies no longer allow what opened them.
+        recheck_seconds: How often an open connection is compared with the policies.
+        http_headers: Request headers that policies may read as ``http:header/<name>``.
+        http_query: Query parameters that policies may read as ``http:query/<name>``.
+        private_responses: Keep answers out of shared caches.
+        vary: Request headers that identify the caller.
+        background: Started before the application and closed after it, such as a policy refresher.
+        strict: Refuse to start when a route of the application has no rule.
+        style: How denials look.
+
+    Raises:
+        ConfigurationError: the settings contradict each other.
+    """
+
+    def __init__(self, app: ASGIApp, *, guard: Guard, authenticator: Authenticator, mapper: RequestMapper,
+                 resolver: Resolver | None = None, resolver_timeout: float = 2.0,
+                 edge: EdgeSettings = EdgeSettings(), preflight: CORSSettings | None = None,  # noqa: B008
+                 docs_public: bool = False, allow_anonymous: bool = False, end_streams: bool = True,
+                 recheck_seconds: float = 5.0, http_headers: tuple[str, ...] = (), http_query: tuple[str, ...] = (),
+                 private_responses: bool = True, vary: tuple[str, ...] = ("Authorization",),
+                 background: Sequence[Part] = (), strict: bool = False,
+                 style: DenialStyle = DenialStyle()) -> None:  # noqa: B008
+        if resolver_timeout <= 0 or recheck_seconds <= 0:
+            raise ConfigurationError(Fault("a timeout of the guard is not positive"))
+        if docs_public:
+            mapper = public_documentation(app, mapper)
+        #: The application inside.
+        self.app = app
+        self._guard = guard
+        self._end_streams = end_streams
+        self._recheck_seconds = recheck_seconds
+        self._vary = ", ".join(vary).encode("ascii") if private_responses else b""
+        self._judge = Judge(Rules(guard, authenticator, mapper, resolver, resolver_timeout, edge, preflight,
+                                  allow_anonymous, http_headers, http_query, style))
+        self._lifespan = Lifespan(app, (authenticator, *background),
+                                  lambda: refuse_unguarded(app, mapper, guard) if strict else None)
+        self.mapper = mapper
+        register_handlers(app, self._denial_now)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many requests had which outcome: ``allow``, ``public``, ``unmapped`` and so on."""
+        return self._judge.counts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Judge one connection.
+
+        Raises:
+            ConfigurationError: the server sent a kind of scope that nobody can judge.
+        """
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif kind == "http" or kind == "websocket":
+            before = current_caller.set(current_caller.get())
+            try:
+                await self._connection(scope, receive, send)
+            finally:
+                current_caller.reset(before)
+        else:
+            raise ConfigurationError(Fault(f"'{kind}' connections cannot be judged and are refused"))
+
+    async def _connection(self, scope: Scope, receive: Receive, send: Send) -> None:
+        verdict = await self._judge.judge(scope)
+        if isinstance(verdict, Denial):
+            await send_denial(verdict, scope, send)
+        else:
+            await self._run(verdict, receive, send)
+
+    async def _run(self, admission: Admission, receive: Receive, send: Send) -> None:
+        scope = admission.caller.scope
+        exchange = self._exchange(admission, receive, send)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except ANSWERED as error:
+            if not exchange.started:
+                await send_denial(self._judge.denials.of_error(error, admission.caller.request), scope, send)
+            elif scope["type"] == "http":
+                raise
+            else:
+                await exchange.refuse()
+        finally:
+            exchange.stop()
+
+    def _exchange(self, admission: Admission, receive: Receive, send: Send) -> HTTPExchange | SocketExchange:
+        def watch(exchange: HTTPExchange | SocketExchange) -> Watch | None:
+            return self._watch(admission, exchange)
+
+        scope = admission.caller.scope
+        if scope["type"] == "websocket":
+            return SocketExchange(receive, send, watch)
+        return HTTPExchange(scope, receive, send, self._vary if admission.questions else b"", watch)
+
+    def _watch(self, admission: Admission, exchange: HTTPExchange | SocketExchange) -> Watch | None:
+        """Watch over a long connection; one that everybody may have needs none."""
+        if not self._end_streams or not admission.questions:
+            return None
+        expires_at = admission.caller.principal.expires_at
+        forever = float("inf") if expires_at is None else expires_at
+
+        def left() -> float:
+            return forever - self._guard.now().timestamp()
+
+        return Watch(lambda: left() <= 0 or not self._judge.still_allows(admission),
+                     lambda: min(left(), self._recheck_seconds), exchange.end)
+
+    def _denial_now(self, error: IAMGuardError) -> Denial:
+        caller = current_caller.get()
+        return self._judge.denials.of_error(error, caller.request if caller else None)

@@ -1,0 +1,55 @@
+"""Watch: ends a long connection when the access that opened it ends (promises S7 and S17)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+_logger = logging.getLogger("iam_guard")
+
+
+class Watch:
+    """Looks again at the right moments.
+
+    Args:
+        has_ended: Whether the access has ended; when it cannot tell, it has.
+        pause: Seconds until it is worth looking again.
+        end: Ends the connection.
+    """
+
+    __slots__ = ("_end", "_ending", "_has_ended", "_pause", "_timer")
+
+    def __init__(self, has_ended: Callable[[], bool], pause: Callable[[], float],
+                 end: Callable[[], Awaitable[None]]) -> None:
+        self._has_ended = has_ended
+        self._pause = pause
+        self._end = end
+        self._timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Future[None] | None = None
+
+    def start(self) -> None:
+        """Begin to watch; needs a running loop."""
+        self._timer = asyncio.get_running_loop().call_later(max(self._pause(), 0.0), self._look)
+
+    def stop(self) -> None:
+        """The connection is over anyway."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._ending is not None:
+            self._ending.cancel()
+
+    def _look(self) -> None:
+        try:
+            if not self._has_ended():
+                self.start()
+                return
+        except Exception:
+            _logger.exception("a connection is ended because its access cannot be checked")
+        self._ending = asyncio.ensure_future(self._finish())
+
+    async def _finish(self) -> None:
+        try:
+            await self._end()
+        except Exception as error:  # the peer may have gone at the same moment
+            _logger.info("a connection had ended before it was ended: %s", error)
