@@ -9,11 +9,11 @@ decision follows what could match and not what is stored.
 
 from __future__ import annotations
 
-from typing import TypeVar
 
-from iam_guard.engine.arn import ResourcePattern, ResourceTest, Shape
+from iam_guard.engine.arn import ResourcePattern, Shape
 from iam_guard.engine.memo import Memo
 from iam_guard.engine.merge import Finder, merge
+from iam_guard.engine.probe import Entry, make_probe
 from iam_guard.engine.statement import CompiledPolicy, CompiledStatement, not_resource_test
 from iam_guard.model import Context, ascii_lower
 
@@ -23,9 +23,6 @@ MAX_SETS = 1024
 #: Up to so many statements are simply asked one after the other: preparing would cost more than it saves.
 FEW = 16
 
-Found = TypeVar("Found")
-
-
 class ActionIndex:
     """The statements of a layer that speak of one action.
 
@@ -34,8 +31,7 @@ class ActionIndex:
         statements: All of them, in the order of the documents.
     """
 
-    __slots__ = ("_allows", "_always", "_beginnings", "_denies", "_finders", "_names", "_tests", "service",
-                 "statements")
+    __slots__ = ("_allows", "_always", "_denies", "_finders", "_names", "_probe", "service", "statements")
 
     def __init__(self, action: str, statements: list[CompiledStatement]) -> None:
         self.service = action.partition(":")[0]
@@ -43,42 +39,39 @@ class ActionIndex:
         self._finders: Memo[int, Finder] | None = Memo(MAX_SETS) if len(statements) > FEW else None
         self._always = 0
         self._names: dict[str, int] = {}
-        beginnings: dict[str, int] = {}
-        tests: dict[str, list[tuple[ResourceTest, int]]] = {}
-        placed = self._place(statements, beginnings, tests)
+        entries: list[Entry] = []
+        placed = self._place(statements, entries)
         self._denies = [(bits, one) for bits, one in placed if one.deny]
         self._allows = [(bits, one) for bits, one in placed if not one.deny]
-        self._beginnings = _by_length(beginnings)
-        self._tests = _by_length(tests)
+        self._probe = make_probe(entries)
 
-    def _place(self, statements: list[CompiledStatement], beginnings: dict[str, int],
-               tests: dict[str, list[tuple[ResourceTest, int]]]) -> list[tuple[int, CompiledStatement]]:
-        """Give every distinct pattern a bit and its place in a table; return each statement with its bits."""
+    def _place(self, statements: list[CompiledStatement],
+               entries: list[Entry]) -> list[tuple[int, CompiledStatement]]:
+        """Give every distinct pattern a bit and a place to be found at; return each statement with its bits."""
         known: dict[object, int] = {}
         placed = []
         for one in statements:
             bits = 0
             if one.statement.not_resource:
                 bits = known.setdefault(one, 1 << len(known))
-                tests.setdefault("", []).append((not_resource_test(one), bits))
+                entries.append(Entry("", not_resource_test(one), bits))
             else:
                 for text, pattern in one.resources():
-                    bits |= self._place_pattern((text, one.reading), pattern, known, beginnings, tests)
+                    bits |= self._place_pattern((text, one.reading), pattern, known, entries)
             placed.append((bits, one))
         return placed
 
     def _place_pattern(self, name: object, pattern: ResourcePattern, known: dict[object, int],
-                       beginnings: dict[str, int], tests: dict[str, list[tuple[ResourceTest, int]]]) -> int:
+                       entries: list[Entry]) -> int:
         if name in known:
             return known[name]
         bit = known[name] = 1 << len(known)
         if pattern.shape is Shape.ANY:
             self._always |= bit
-        elif pattern.test is not None:
-            tests.setdefault(pattern.text, []).append((pattern.test, bit))
+        elif pattern.shape is Shape.EXACT:
+            self._names[pattern.text] = self._names.get(pattern.text, 0) | bit
         else:
-            table = self._names if pattern.shape is Shape.EXACT else beginnings
-            table[pattern.text] = table.get(pattern.text, 0) | bit
+            entries.append(Entry(pattern.text, pattern.test, bit))
         return bit
 
     def find(self, key: str, fields: list[str], context: Context) -> CompiledStatement | None:
@@ -90,11 +83,19 @@ class ActionIndex:
             context: The request's context.
         """
         hit = self._always | self._names.get(key, 0)
-        for length, table in self._beginnings:
-            hit |= table.get(key[:length], 0)
-        for length, tests in self._tests:
-            for test, bit in tests.get(key[:length], ()):
+        node = self._probe
+        while node is not None:
+            length, branches = node
+            branch = branches.get(key[:length])
+            if branch is None:
+                break
+            bits, tests, entries, node = branch
+            hit |= bits
+            for test, bit in tests:
                 if test(key, fields, context):
+                    hit |= bit
+            for beginning, more, bit in entries:
+                if key.startswith(beginning) and (more is None or more(key, fields, context)):
                     hit |= bit
         if not hit:
             return None
@@ -113,13 +114,6 @@ class ActionIndex:
         deny = merge([one for bits, one in self._denies if bits & hit])
         allow = merge([one for bits, one in self._allows if bits & hit])
         return lambda context: deny(context) or allow(context)
-
-
-def _by_length(table: dict[str, Found]) -> list[tuple[int, dict[str, Found]]]:
-    lengths: dict[int, dict[str, Found]] = {}
-    for text, found in table.items():
-        lengths.setdefault(len(text), {})[text] = found
-    return sorted(lengths.items())
 
 
 class Layer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from iam_guard.engine.conditions.compile import ConditionTest
 from iam_guard.engine.statement import CompiledStatement
 from iam_guard.model import Context, ascii_lower
 from iam_guard.policy.document import Condition, Statement
@@ -24,17 +25,16 @@ def merge(statements: Sequence[CompiledStatement]) -> Finder:
     plain = next((one for one in statements if one.holds is None), None)
     if plain is not None:
         return lambda context: plain
-    finders: list[Finder] = []
     groups: dict[tuple[str, ...], list[CompiledStatement]] = {}
+    singly: list[CompiledStatement] = []
     for one in _distinct(statements):
         like = _likeness(one.statement)
         if like is None:
-            finders.append(_single(one))
+            singly.append(one)
         else:
             groups.setdefault(like, []).append(one)
-    finders += [_MERGERS[like[0]](members) if len(members) > 1 else _single(members[0])
-                for like, members in groups.items()]
-    return finders[0] if len(finders) == 1 else _first_of(finders)
+    finders = [_MERGERS[like[0]](members) for like, members in groups.items()]
+    return _first_of(finders, [(one.holds, one) for one in singly if one.holds is not None])
 
 
 def _distinct(statements: Sequence[CompiledStatement]) -> list[CompiledStatement]:
@@ -45,18 +45,15 @@ def _distinct(statements: Sequence[CompiledStatement]) -> list[CompiledStatement
     return list(found.values())
 
 
-def _single(one: CompiledStatement) -> Finder:
-    holds = one.holds
-    assert holds is not None
-    return lambda context: one if holds(context) else None
-
-
-def _first_of(finders: list[Finder]) -> Finder:
+def _first_of(finders: list[Finder], singly: list[tuple[ConditionTest, CompiledStatement]]) -> Finder:
     def find(context: Context) -> CompiledStatement | None:
         for finder in finders:
             found = finder(context)
             if found is not None:
                 return found
+        for holds, one in singly:
+            if holds(context):
+                return one
         return None
 
     return find
@@ -141,7 +138,10 @@ def _merge_bounds(members: list[CompiledStatement]) -> Finder:
     def bound(one: CompiledStatement) -> Any:
         return loosest(read(value) for value in one.statement.conditions[0].values)
 
-    return _single(loosest(members, key=bound))
+    chosen = loosest(members, key=bound)
+    holds = chosen.holds
+    assert holds is not None
+    return lambda context: chosen if holds(context) else None
 
 
 def _key(members: list[CompiledStatement]) -> str:

@@ -35,11 +35,26 @@ _EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 @lru_cache(maxsize=1024)
 def read_instant(text: str) -> int | None:
     """A date as nanoseconds since 1970: the W3C forms of ISO 8601 (UTC when no zone is given) or epoch seconds."""
+    if _PLAIN_UTC.match(text):
+        return _utc_instant(text)
     if "-" in text or "T" in text or "t" in text:
         return _iso_instant(text)
     if _EPOCH.match(text) and int(text) < 2**63:
         return int(text) * _SECOND
     return None
+
+
+# The form a guard writes the current time in, read without the general parser.
+_PLAIN_UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?Z\Z")
+_EPOCH_START = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def _utc_instant(text: str) -> int | None:
+    try:
+        since = datetime.datetime.fromisoformat(text) - _EPOCH_START
+    except ValueError:
+        return None
+    return (since.days * 86400 + since.seconds) * _SECOND + since.microseconds * 1000
 
 
 def _iso_instant(text: str) -> int | None:
@@ -99,9 +114,17 @@ class Network(NamedTuple):
         return address[0] == self.version and address[1] >> self.shift == self.first >> self.shift
 
 
+# Four numbers without leading zeros: the common case, read without the general parser.
+_PLAIN_V4 = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}\Z")
+
+
 @lru_cache(maxsize=1024)
 def read_address(text: str) -> tuple[int, int] | None:
     """An IPv4 or IPv6 address as (version, number); a zone id is dropped."""
+    if _PLAIN_V4.match(text):
+        first, second, third, fourth = map(int, text.split("."))
+        if first < 256 and second < 256 and third < 256 and fourth < 256:
+            return 4, first << 24 | second << 16 | third << 8 | fourth
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iam_guard.engine.conditions.arn import arn_test
-from iam_guard.engine.conditions.string import string_test
+from iam_guard.engine.conditions.string import quick_equals, string_test
 from iam_guard.engine.conditions.typed import address_test, binary_test, boolean_test, ordered_test
 from iam_guard.model import Context, ascii_lower
 from iam_guard.policy.document import Condition, Statement
@@ -56,6 +56,10 @@ def compile_condition(condition: Condition, statement: Statement, *, broken: boo
     if family is Family.NULL:
         return _null(key, operator, condition.values)
     assert family is not None
+    if family is Family.STRING and operator.qualifier is Qualifier.NONE and not operator.comparison.negated:
+        quick = quick_equals(key, condition.values, operator, variables=statement.variables, deny=statement.is_deny)
+        if quick is not None:
+            return quick
     test = FAMILIES[family](operator.comparison, condition.values, statement.variables)
     match operator.qualifier:
         case Qualifier.ALL:

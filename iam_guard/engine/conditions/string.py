@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from iam_guard.engine.pattern import compile_glob, cut, matches
 from iam_guard.engine.substitution import resolve
 from iam_guard.model import Context
-from iam_guard.policy.operators import Comparison
+from iam_guard.policy.operators import Comparison, Operator
 from iam_guard.policy.variables import Part, Variable, split_variables
 
 ValueTest = Callable[[str, Context], bool | None]
@@ -32,6 +32,44 @@ def string_test(comparison: Comparison, values: tuple[str, ...], variables: bool
     if not open_ended:
         return static
     return _with_variables(comparison.test, static if fixed else None, open_ended)
+
+
+def quick_equals(key: str, values: tuple[str, ...], operator: Operator, *, variables: bool,
+                 deny: bool) -> Callable[[Context], bool] | None:
+    """The two commonest conditions as one function each: equal to fixed texts, or to one other key."""
+    if operator.comparison.test != "equals" or operator.if_exists:
+        return None
+    if not variables or not any("${" in value for value in values):
+        return _equals_fixed(key, frozenset(values), deny)
+    parts = split_variables(values[0])
+    if len(values) == 1 and len(parts) == 1 and isinstance(parts[0], Variable):
+        return _equals_other_key(key, parts[0], deny)
+    return None
+
+
+def _equals_fixed(key: str, texts: frozenset[str], deny: bool) -> Callable[[Context], bool]:
+    def holds(context: Context) -> bool:
+        value = context.get(key)
+        if value.__class__ is tuple:  # a set needs a set operator (section 3.5)
+            return deny and bool(value)
+        return value in texts
+
+    return holds
+
+
+def _equals_other_key(key: str, other: Variable, deny: bool) -> Callable[[Context], bool]:
+    name, default = other
+
+    def holds(context: Context) -> bool:
+        value = context.get(key)
+        if value.__class__ is tuple:
+            return deny and bool(value)
+        wanted = context.get(name)
+        if not wanted or wanted.__class__ is tuple:
+            wanted = default
+        return value == wanted and value is not None
+
+    return holds
 
 
 def _has_variable(parts: Sequence[Part]) -> bool:
@@ -63,22 +101,6 @@ def _with_variables(kind: str, static: ValueTest | None, open_ended: list[list[P
         if static is not None and static(value, context):
             return True
         return any(one(parts, value, context) for parts in open_ended)
-
-    if static is None and kind == "equals" and len(open_ended) == 1 and len(open_ended[0]) == 1:
-        return _equals_variable(open_ended[0][0])
-    return test
-
-
-def _equals_variable(part: Part) -> ValueTest:
-    """The commonest form of all: a value that is one variable and nothing else."""
-    assert isinstance(part, Variable)
-    key, default = part
-
-    def test(value: str, context: Context) -> bool:
-        wanted = context.get(key)
-        if not wanted or wanted.__class__ is tuple:
-            wanted = default
-        return value == wanted and wanted is not None
 
     return test
 
