@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, settings
 _SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None,
                           suppress_health_check=_SLOW_IS_FINE)
-settings.register_profile("nightly", max_examples=2000, deadline=None, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile("nightly", max_examples=2000, deadline=None, database=None,
+                          suppress_health_check=_SLOW_IS_FINE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -23,6 +23,7 @@ Case = Mapping[str, Any]
 Context = Mapping[str, Any]
 
 ALLOWED, EXPLICIT, IMPLICIT = "allowed", "explicitDeny", "implicitDeny"
+MUST_ALLOW = ("sts:", "kms:")  # 5.6: there the policy of the resource has to allow
 
 
 class Answer(NamedTuple):
@@ -48,9 +49,7 @@ def as_list(value: Json) -> list[Json]:
 
 def text_of(scalar: Json) -> str:
     """1.5: booleans and numbers in a document mean their text."""
-    if isinstance(scalar, bool):
-        return "true" if scalar else "false"
-    return str(scalar)
+    return str(scalar).lower() if isinstance(scalar, bool) else str(scalar)
 
 
 def fold(text: str) -> str:
@@ -212,35 +211,22 @@ def resource_matches(pattern: str, resource: str, context: Context, statement: J
 
 
 def resource_holds(statement: Json, resource: str, context: Context) -> bool:
-    """2.3: Allow + Resource reads narrow, Deny + Resource wide."""
-    deny = statement["Effect"] == "Deny"
-    if "NotResource" in statement:
-        return not_resource_holds(statement, resource, context, deny)
-    for pattern in as_list(statement.get("Resource", [])):
-        try:
-            if resource_matches(text_of(pattern), resource, context, statement, wide=deny):
-                return True
-        except Unresolved:
-            continue  # 2.4: such an entry matches no resource
-        except UndecidableError:
-            if deny:
-                return True
-    return False
-
-
-def not_resource_holds(statement: Json, resource: str, context: Context, deny: bool) -> bool:
-    """2.3: Allow + NotResource reads wide, Deny + NotResource narrow."""
-    patterns = as_list(statement["NotResource"])
-    excluded = not patterns and not deny  # 1.5: an empty list never matches for Allow, always for Deny
+    """2.3: Allow + Resource and Deny + NotResource read narrow, the other two wide."""
+    deny, excluding = statement["Effect"] == "Deny", "NotResource" in statement
+    patterns = as_list(statement.get("NotResource", statement.get("Resource", [])))
+    covered = unresolved = undecidable = False
     for pattern in patterns:
         try:
-            excluded |= resource_matches(text_of(pattern), resource, context, statement, wide=not deny)
+            covered |= resource_matches(text_of(pattern), resource, context, statement, wide=deny != excluding)
         except Unresolved:
-            if not deny:
-                return False  # 2.4 [R]: an Allow does not grow because a variable has no value
+            unresolved = True  # 2.4: such an entry matches no resource
         except UndecidableError:
-            return deny
-    return not excluded
+            undecidable = True
+    if not excluding:
+        return covered or (undecidable and deny)
+    if not patterns:
+        return deny  # 1.5: never for Allow, always for Deny
+    return not covered and (deny or not (unresolved or undecidable))  # 2.4 [R] for Allow
 
 
 # --- Conditions (3) --------------------------------------------------------------------------------
@@ -296,24 +282,37 @@ def pair_holds(operator: str, key: str, values: list[Json], context: Context, st
     present = [text_of(one) for one in as_list(found)] if found is not None else []
     if op.base == "null":
         return null_holds(op, values, absent=not present)
-    tests = [test_of_value(op, text_of(value), context, statement) for value in values]
+    tests = [predicate_of(op, text_of(value), context, statement) for value in values]
 
     def compares(theirs: str) -> bool:
         hits = [test(read(op.base, theirs)) for test in tests]
         return not any(hits) if op.negated else any(hits)
 
-    # Lists, not generators: whether a pair can be evaluated must not depend on the order of its values.
+    if op.qualifier and not values and op.negated:
+        raise UndecidableError("3.9 and 3.11 disagree on a negated set operator without policy values")
     if op.qualifier == "forallvalues":
-        outcomes = [compares(theirs) for theirs in present if theirs != ""]  # 3.5 [R]
-        return all(outcomes) if values else not outcomes  # 3.9
+        return set_holds(compares, [theirs for theirs in present if theirs != ""], decisive=False)  # 3.5 [R]
     if op.qualifier == "foranyvalue":
-        outcomes = [compares(theirs) for theirs in present]
-        return any(outcomes) if values else False  # 3.9
+        return set_holds(compares, present, decisive=True)
     if not present:
         return op.if_exists or op.negated  # 3.4
     if isinstance(found, list):
         raise UndecidableError("a set of values without a set operator")  # 3.5: F in Allow, T in Deny
     return compares(present[0])
+
+
+def set_holds(compares: Callable[[str], bool], members: list[str], decisive: bool) -> bool:
+    """3.5: one *decisive* member decides; one that cannot be evaluated matters only when none does."""
+    undecidable = False
+    for theirs in members:
+        try:
+            if compares(theirs) is decisive:
+                return decisive
+        except UndecidableError:
+            undecidable = True
+    if undecidable:
+        raise UndecidableError("a member of the set that could decide")
+    return not decisive
 
 
 def null_holds(op: Operator, values: list[Json], absent: bool) -> bool:
@@ -326,7 +325,7 @@ def null_holds(op: Operator, values: list[Json], absent: bool) -> bool:
     return any(absent == (word == "true") for word in words)
 
 
-def test_of_value(op: Operator, text: str, context: Context, statement: Json) -> Callable[[Any], bool]:
+def predicate_of(op: Operator, text: str, context: Context, statement: Json) -> Callable[[Any], bool]:
     """What one policy value asks of one context value, before negation (3.3)."""
     if op.base.startswith(("string", "arn")):
         tokens, unresolved = resolve(tokenise(text, statement["#variables"]), context)
@@ -406,13 +405,11 @@ def instant(text: str) -> int:
             raise ValueError(text)
         return int(text) * 10**9
     found = _DATE.fullmatch(text)
-    if found is None:
+    if found is None or int(found["hours"] or 0) > 23:
         raise ValueError(text)
     day = datetime(*(int(found[name] or default) for name, default in _DATE_PARTS))
-    hours, minutes = int(found["hours"] or 0), int(found["minutes"] or 0)
-    if hours > 23:
-        raise ValueError(text)
-    offset = timedelta(hours=hours, minutes=minutes) * (-1 if found["sign"] == "-" else 1)
+    offset = timedelta(hours=int(found["hours"] or 0), minutes=int(found["minutes"] or 0))
+    offset *= -1 if found["sign"] == "-" else 1
     since = day - datetime(1970, 1, 1) - offset
     return (since.days * 86400 + since.seconds) * 10**9 + int((found["fraction"] or "").ljust(9, "0"))
 
@@ -440,7 +437,7 @@ class Caller:
     kind: str  # root, user, session, federated_user, service, web_identity, anonymous
     account: str = ""
     arn: str = ""
-    role: str = ""
+    role: str = ""  # whose permissions it has: of a session its role, of a federated user the IAM user
     partition: str = ""
     bounded: bool = False
 
@@ -459,9 +456,11 @@ def caller_of(case: Case) -> Caller:
     words = {"assumed-role": "session", "role": "session", "federated-user": "federated_user"}
     caller = Caller(words.get(kind, kind), account, name, partition=partition)
     if kind == "assumed-role":
-        caller.role = path.split("/")[0]
-    if kind == "role":  # a session of that role whose own name nobody mentions
-        caller.role, caller.arn = path.split("/")[-1], ""
+        caller.role = f"arn:{partition}:iam::{account}:role/{path.split('/')[0]}"
+    if kind == "role":  # a session of that role whose own name nobody mentions; its path is known
+        caller.role, caller.arn = name, ""
+    if kind == "federated-user":  # in the tables the IAM user behind it bears the same name
+        caller.role = f"arn:{partition}:iam::{account}:user/{path}"
     caller.bounded = caller.kind != "root" and bool(case.get("permissionBoundaries"))
     return caller
 
@@ -488,8 +487,9 @@ def entry_matches(kind: str, name: str, caller: Caller, effect: str) -> str | No
     if name == caller.account or re.fullmatch(rf"arn:[^:*?]+:iam::{re.escape(caller.account)}:root", name):
         return "account"
     roles = f"arn:{caller.partition}:iam::{caller.account}:role/"
-    if caller.kind == "session" and name.startswith(roles) and name.split("/")[-1] == caller.role:
-        return "role"  # rule 4: a session is compared by account and role name; its ARN has no path
+    pathless = roles + name.split("/")[-1] if name.startswith(roles) else name
+    if caller.role and caller.role in (name, caller.arn and pathless):
+        return "role"  # rule 4: the ARN of a session does not tell the role's path, so there the name decides
     return "self" if name == caller.arn else None
 
 
@@ -509,10 +509,10 @@ def principal_match(statement: Json, caller: Caller) -> set[str]:
     ways = {way for kind, name in entries_of(element) if (way := entry_matches(kind, name, caller, effect))}
     if "Principal" in statement:
         return ways
-    if effect == "Allow":
-        return set() if ways or caller.kind == "web_identity" else {"everyone"}
-    spared = "everyone" in ways or _LEVELS[caller.kind] <= ways
-    return set() if spared and not caller.bounded else {"everyone"}
+    spared = bool(ways) or caller.kind == "web_identity"
+    if effect == "Deny":  # 2.6: all levels of the caller have to be listed, and a boundary undoes that
+        spared = not caller.bounded and ("everyone" in ways or _LEVELS[caller.kind] <= ways)
+    return set() if spared else {"everyone"}
 
 
 # --- Evaluation (5) ---------------------------------------------------------------------------------
@@ -581,8 +581,7 @@ def evaluate(case: Case) -> Answer:
     if not mine and caller.kind != "root":
         return Answer(ALLOWED if grant == "direct" else IMPLICIT, resource_word)
     same_account = caller.account == case["request"]["resourceAccountId"]
-    required = trust or action.startswith("kms:")  # 5.6
-    if not grant and (required or not same_account):
+    if not grant and (action.startswith(MUST_ALLOW) or not same_account):
         return Answer(IMPLICIT, resource_word)
     if caller.kind == "root":
         return Answer(ALLOWED, "root" if same_account else resource_word)

@@ -29,7 +29,7 @@ ROOT, AWAY_ROOT = f"arn:aws:iam::{HOME}:root", f"arn:aws:iam::{AWAY}:root"
 SERVICE = "sns.amazonaws.com"
 PROVIDER = f"arn:aws:iam::{HOME}:oidc-provider/idp.example"
 
-PRINCIPALS = [ANN] * 6 + [SESSION] * 6 + [BOB, ZOE, ZOE, APP, FEDERATED, FEDERATED, ROOT, SERVICE, "anonymous",
+PRINCIPALS = [ANN] * 6 + [SESSION] * 6 + [BOB, ZOE, ZOE, APP, FEDERATED, FEDERATED, ROOT, SERVICE, SERVICE, "anonymous",
                                           PROVIDER]
 ACTIONS = ["svc:Get", "svc:GetAll", "svc:Put", "orders:Get"]
 RESOURCES = [
@@ -84,8 +84,8 @@ def several(dice: Dice, make: Callable[[], Any], low: int, high: int) -> list[An
 
 # --- The request ------------------------------------------------------------------------------------
 
-TEXTS = ["ann", "a", "", "A", "red", "a*", "an?", "x/ann/y", "Ann", "é", "É", "\u212a", "k", "${aws:username}"]
-NUMBERS = ["1", "10", "10.0", "+10", "-1", "010", "10.5", "9007199254740993", "9007199254740992"]
+TEXTS = ["ann", "a", "", "A", "K", "red", "a*", "an?", "x/ann/y", "Ann", "é", "É", "\u212a", "k", "${aws:username}"]
+NUMBERS = ["10", "10.0", "+10", "-1", "010", "10.5", "9007199254740993", "9007199254740992"]
 DATES = ["2026-01-01T00:00:00Z", "2026-01-01", "1767225600", "2026-01-01T01:00:00+01:00", "2026-01-01t00:00z",
          "2025-12-31T23:59:59.5Z", "2026-01", "1767225599", "2027-06-30T12:00:00-05:30"]
 FLAGS = ["true", "false", "TRUE", "False"]
@@ -140,14 +140,14 @@ def contexts(dice: Dice) -> dict[str, Json]:
             if family == "Set" or dice.chance(6):
                 context[spelling] = [dice.pick(values) for _ in range(dice.pick([0, 1, 2, 3]))]
             else:
-                context[spelling] = dice.pick(MALFORMED if dice.chance(6) else values)
-    if "aws:username" in context and dice.chance(60):
-        context["aws:username"] = "ann"
+                context[spelling] = dice.pick(MALFORMED if dice.chance(8) else values)
+    if "aws:username" in context and dice.chance(70):
+        context["aws:username"] = dice.pick(["ann", "ann", "ann", "*", "an?"])
     return context
 
 
 def requests(dice: Dice, principal: str) -> dict[str, Json]:
-    owner = AWAY if dice.chance(20) else HOME
+    owner = AWAY if dice.chance(15) else HOME
     action, resource = dice.pick(ACTIONS), dice.pick(RESOURCES)
     if principal == PROVIDER:
         action, resource = "sts:AssumeRoleWithWebIdentity", f"arn:aws:iam::{owner}:role/T"
@@ -179,7 +179,7 @@ def resource_patterns(dice: Dice, resource: str) -> str:
         return dice.pick(["*", *RESOURCES[:6], "arn:aws:svc:*", "arn:aws:svc:*:*:*", f"arn:aws:svc:eu:{HOME}:*",
                            "arn:aws:svc", "arn:*:*:*:*:*", "arn:aws:*:thing/ann", "arn:aws:svc:eu:${aws:none}:*"])
     segments = resource.split(":", 5)
-    for index in range(5):
+    for index in range(1, 5):  # a loader refuses a resource that does not start with "arn:"
         if dice.chance(15):
             segments[index] = dice.pick(["*", segments[index][:1] + "*", "*" + segments[index][-1:], "**",
                                           segments[index].upper(), "?" * len(segments[index])])
@@ -198,7 +198,7 @@ def resource_patterns(dice: Dice, resource: str) -> str:
     return ":".join(segments)
 
 
-def one_or_many(dice: Dice, make: Callable[[], Json], percent_empty: int = 1) -> Json:
+def one_or_many(dice: Dice, make: Callable[[], Json], percent_empty: int = 2) -> Json:
     """A bare value, a list, or now and then an empty list."""
     if dice.chance(percent_empty):
         return []
@@ -211,7 +211,7 @@ def one_or_many(dice: Dice, make: Callable[[], Json], percent_empty: int = 1) ->
 def conditions(dice: Dice, context: dict[str, Json]) -> dict[str, dict[str, Json]]:
     block: dict[str, dict[str, Json]] = {}
     for _ in range(dice.pick([1, 1, 2])):
-        family = dice.pick(["String"] * 4 + list(FAMILIES))
+        family = dice.pick(["String", *FAMILIES, "Numeric", "Date"])
         keys, _, policy_values = FAMILIES[family]
         key = dice.pick(keys)
         operator = dice.pick(OPERATORS[family])
@@ -222,11 +222,12 @@ def conditions(dice: Dice, context: dict[str, Json]) -> dict[str, dict[str, Json
         pool = list(policy_values)
         seen = context.get(key)
         if seen and family != "Null" and dice.chance(60):
-            pool = seen if isinstance(seen, list) else [seen]
+            pool = seen if isinstance(seen, list) else [seen, seen, seen.swapcase(), seen.lower()]
         if dice.chance(4):
             pool = MALFORMED
         spelling = key.swapcase() if dice.chance(5) else key
-        values = one_or_many(dice, partial(dice.pick, pool), percent_empty=2)
+        unclear = ":" in operator and "Not" in operator  # 3.9 and 3.11 disagree on these without a value
+        values = one_or_many(dice, partial(dice.pick, pool), percent_empty=0 if unclear else 2)
         block.setdefault(operator, {})[spelling] = values
     return block
 
@@ -242,14 +243,14 @@ def names_of(principal: str) -> list[str]:
         return [ZOE, AWAY, AWAY_ROOT]
     if principal in (SERVICE, PROVIDER, "anonymous"):
         return [HOME]
-    return [principal, HOME, ROOT]
+    return [principal, HOME, ROOT, *([ANN] if principal == FEDERATED else [])]
 
 
 def principal_elements(dice: Dice, principal: str) -> Json:
     if dice.chance(18):
         return "*"
-    if principal == SERVICE and dice.chance(70):
-        return {"Service": dice.pick([SERVICE, SERVICE.upper(), [SERVICE, "sqs.amazonaws.com"]])}
+    if principal == SERVICE and dice.chance(80):
+        return dice.pick([{"Service": SERVICE}, {"Service": [SERVICE.upper(), "sqs.amazonaws.com"]}, {"AWS": "*"}])
     if principal == PROVIDER and dice.chance(80):
         return {"Federated": dice.pick([PROVIDER, [PROVIDER, "accounts.google.com"], PROVIDER + "x"])}
     others = [ANN, BOB, ZOE, APP, SESSION, OTHER_SESSION, FEDERATED, HOME, AWAY, ROOT, "*",
@@ -282,7 +283,7 @@ def statements(dice: Dice, principal: str, request: dict[str, Json], kind: str, 
     if kind == "rcp":
         statement["Principal"] = "*"
     elif kind != "plain":
-        if dice.chance(9):
+        if dice.chance(25 if statement["Effect"] == "Deny" else 5):
             statement["NotPrincipal"] = excepted_principals(dice, principal)
         elif not dice.chance(1):
             statement["Principal"] = principal_elements(dice, principal)
@@ -293,7 +294,7 @@ def statements(dice: Dice, principal: str, request: dict[str, Json], kind: str, 
         word = "NotResource" if dice.chance(10) else "Resource"
         broad = word == "Resource" and dice.chance(40)
         statement[word] = "*" if broad else one_or_many(dice, lambda: resource_patterns(dice, request["resource"]))
-    if dice.chance(45 if statement["Effect"] == "Allow" else 65):
+    if dice.chance(50 if statement["Effect"] == "Allow" else 70):
         statement["Condition"] = conditions(dice, request["contextVariables"])
     if dice.chance(10):
         statement["Sid"] = dice.pick(["One", "Two", ""])
@@ -334,10 +335,11 @@ def case_of(dice: Dice) -> Case:
     if dice.chance(12):
         case["groupPolicies"] = several(dice, plain, 0, 2)
     if dice.chance(85 if decisive or principal in (SERVICE, "anonymous") else 45):
-        case["resourcePolicy"] = documents(dice, principal, request, "trust" if trust else "resource")
-    if dice.chance(20):
-        case["permissionBoundaries"] = several(dice, limit, 1, 2 if dice.chance(5) else 1)
-    if dice.chance(80 if principal == FEDERATED else 20):
+        case["resourcePolicy"] = documents(dice, principal, request, "trust" if trust else "resource", 20)
+    bounded = principal not in (ROOT, SERVICE, PROVIDER, "anonymous")
+    if bounded and dice.chance(25):
+        case["permissionBoundaries"] = [limit()]
+    if bounded and dice.chance(80 if principal == FEDERATED else 25):
         case["sessionPolicies"] = several(dice, limit, 0, 2)
     if dice.chance(15):
         case["scps"] = several(dice, lambda: several(dice, limit, 0 if dice.chance(3) else 1, 2), 0, 3)
