@@ -1,4 +1,4 @@
-"""A census of an application's routes: which are checked by a decorator, which are not, which only seem to be.
+"""Walking an application to take the census of its routes.
 
 Starlette and FastAPI applications are walked by what their route objects look like, not by what they are, so
 nothing is imported here. What cannot be understood is listed as unguarded rather than left out, and a census
@@ -15,111 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from iam_guard.errors import ConfigurationError, Fault
-from iam_guard.http.mapper import RequestMapper, Route
+from iam_guard.http.census import ANY, HANDLERS, AppRoute, Census
+from iam_guard.http.route import Route
 
 #: Where a checked function carries its requirements.
 MARK = "__iam_guard__"
-#: Stands for every method, of an endpoint that decides by itself.
-ANY = "*"
-_HANDLERS = ("get", "head", "post", "put", "patch", "delete", "options")
 _MAX_DEPTH = 32
-
-
-@dataclass(frozen=True, slots=True)
-class AppRoute:
-    """One method of one route of an application.
-
-    Attributes:
-        method: In capitals, ``WS``, or ``*`` for an endpoint that takes any.
-        template: With the prefixes of mounts and routers.
-        endpoint: Module and name of the function.
-        checks: (action, resource) pairs of its requirements; empty when it has none.
-        shadowed: The order trap: a checked function of that name exists, but the framework holds the
-            unchecked one inside it.
-        file: Where the function stands.
-        line: Its first line, or 0.
-        host: The host it is bound to; empty for any.
-    """
-
-    method: str
-    template: str
-    endpoint: str
-    checks: tuple[tuple[str, str], ...] = ()
-    shadowed: bool = False
-    file: str = ""
-    line: int = 0
-    host: str = ""
-
-    @property
-    def key(self) -> str:
-        """``GET /documents/{doc_id}``."""
-        return f"{self.method} {self.template}"
-
-
-@dataclass(frozen=True, slots=True)
-class Census:
-    """All routes of an application.
-
-    Attributes:
-        found: In the order of the application.
-    """
-
-    found: tuple[AppRoute, ...]
-
-    @property
-    def guarded(self) -> tuple[AppRoute, ...]:
-        """Routes whose function is checked."""
-        return tuple(one for one in self.found if one.checks)
-
-    @property
-    def unguarded(self) -> tuple[AppRoute, ...]:
-        """Routes that nothing checks when no middleware does."""
-        return tuple(one for one in self.found if not one.checks)
-
-    @property
-    def shadowed(self) -> tuple[AppRoute, ...]:
-        """Routes whose check was put above the framework's decorator and never runs."""
-        return tuple(one for one in self.found if one.shadowed)
-
-    def unmapped(self, mapper: RequestMapper) -> tuple[AppRoute, ...]:
-        """Routes that *mapper* leaves closed, in whole or in part."""
-        return tuple(one for one in self.found if not _is_covered(one, mapper))
-
-    def routes(self) -> tuple[Route, ...]:
-        """The guarded routes as lines of a route map."""
-        return tuple(Route(one.method, one.template, *one.checks[0], also=one.checks[1:],
-                           websocket=one.method == "WS", file=one.file, line=one.line)
-                     for one in self.guarded if one.method != ANY)
-
-    def require_guarded(self, mapper: RequestMapper | None = None) -> None:
-        """Refuse to start with routes that nothing checks.
-
-        Args:
-            mapper: The map of a middleware; routes it covers need no decorator.
-
-        Raises:
-            ConfigurationError: naming every such route, and every check that never runs.
-        """
-        open_routes = self.unguarded if mapper is None else [
-            one for one in self.unmapped(mapper) if not one.checks]
-        faults = [_shadow_fault(one) for one in self.shadowed]
-        faults += [Fault(f"'{one.key}' ({one.endpoint}) is not guarded", "map it, or decorate it with guard.requires",
-                         line=one.line, file=one.file) for one in open_routes if not one.shadowed]
-        if faults:
-            raise ConfigurationError(faults)
-
-
-def _shadow_fault(one: AppRoute) -> Fault:
-    return Fault(f"the check of '{one.key}' ({one.endpoint}) never runs: it stands above the route decorator",
-                 "put guard.requires below the route decorator", line=one.line, file=one.file)
-
-
-def _is_covered(one: AppRoute, mapper: RequestMapper) -> bool:
-    methods = [handler.upper() for handler in _HANDLERS] if one.method == ANY else [one.method]
-    try:
-        return all(mapper.covers(method, one.template) for method in methods)
-    except ConfigurationError:
-        return False  # a template that the guard cannot read cannot be in its map either
 
 
 def census(app: Any, *, decorated: Iterable[Callable[..., Any]] = ()) -> Census:
@@ -134,6 +35,8 @@ def census(app: Any, *, decorated: Iterable[Callable[..., Any]] = ()) -> Census:
         ConfigurationError: nothing was found.
     """
     inner = {id(function) for function in decorated}
+    while not hasattr(app, "routes") and hasattr(app, "app"):
+        app = app.app  # a middleware around the application
     found = tuple(route for surface in _walk(_routes_of(app), "", "", 0) for route in _described(surface, inner))
     if not found:
         raise ConfigurationError(Fault(f"no routes were found in '{type(app).__name__}'",
@@ -215,7 +118,7 @@ def _methods(route: Any, endpoint: Any) -> tuple[str, ...]:
     if route.methods:
         return tuple(sorted(set(route.methods) - {"HEAD"} if "GET" in route.methods else route.methods))
     if inspect.isclass(endpoint):
-        return tuple(name.upper() for name in _HANDLERS if hasattr(endpoint, name)) or (ANY,)
+        return tuple(name for name in HANDLERS if hasattr(endpoint, name.lower())) or (ANY,)
     return (ANY,)
 
 
@@ -251,7 +154,8 @@ def _checks(function: Any) -> Iterator[tuple[str, str]]:
     marks = getattr(function, MARK, None)
     if marks is None and not inspect.isclass(function) and not inspect.isroutine(function):
         marks = (function,) if _is_requirement(function) else getattr(type(function).__call__, MARK, None)
-    for one in marks if isinstance(marks, tuple) else [marks]:
+    found: tuple[Any, ...] = marks if isinstance(marks, tuple) else (marks,)
+    for one in found:
         if _is_requirement(one):
             yield one.action, one.resource
 

@@ -80,7 +80,7 @@ def careful_path(path: str, raw: bytes | None, *, root_path: str = "", resolve: 
     if raw is None:
         if "#" in path:
             raise refused("The path holds a fragment.")
-    elif raw != path.encode():
+    else:
         _check_raw(raw, path, root_path)
     if resolve:
         return _resolved(path)
