@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -65,8 +64,8 @@ def revision_of(files: Iterable[FolderFile]) -> str:
 
 
 def _read_once(folder: Path) -> tuple[FolderFile, ...]:
-    walk = _Walk(folder)
-    files = sorted(walk.folder(folder, PurePosixPath()), key=lambda file: str(file.path))
+    walk = _Walk(str(folder))
+    files = sorted(walk.folder(str(folder), ""), key=lambda file: str(file.path))
     if walk.faults:
         raise ConfigurationError(walk.faults)
     return tuple(files)
@@ -80,41 +79,46 @@ def _is_skipped(name: str) -> bool:
 class _Walk:
     """One walk through the folder; keeps the faults and the sums."""
 
-    def __init__(self, folder: Path) -> None:
-        self.walls = Path(os.path.realpath(folder))
-        self._above: list[Path] = []
+    def __init__(self, folder: str) -> None:
+        self.walls = os.path.join(os.path.realpath(folder), "")
         self.faults: list[Fault] = []
+        self._above: list[str] = []
         self._count = self._total = 0
 
-    def folder(self, place: Path, path: PurePosixPath) -> Iterator[FolderFile]:
-        real = Path(os.path.realpath(place))
-        if real in self._above or len(path.parts) > MAX_DEPTH:
+    def folder(self, place: str, path: str) -> Iterator[FolderFile]:
+        real = os.path.realpath(place)
+        if real in self._above or len(self._above) > MAX_DEPTH:
             self._fault(place, "folders are nested too deeply, or a link leads up", "remove it")
             return
         self._above.append(real)
-        for name in sorted(os.listdir(place)):
-            if not _is_skipped(name):
-                yield from self._entry(place / name, path / name)
+        with os.scandir(place) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if not _is_skipped(entry.name):
+                    yield from self._entry(entry, path + entry.name)
         self._above.pop()
 
-    def _entry(self, place: Path, path: PurePosixPath) -> Iterator[FolderFile]:
-        real = Path(os.path.realpath(place))
-        if not real.is_relative_to(self.walls):
-            self._fault(place, "the link leads out of the folder", "put the file itself here")
+    def _entry(self, entry: os.DirEntry[str], path: str) -> Iterator[FolderFile]:
+        if entry.is_symlink() and not self._is_inside(entry.path):
             return
-        if not real.exists():
-            self._fault(place, "the link leads nowhere, or the file went away", "put the file itself here")
-            return
-        mode = real.stat().st_mode
-        if stat.S_ISDIR(mode):
-            yield from self.folder(place, path)
-        elif not stat.S_ISREG(mode):
-            self._fault(place, "neither a file nor a folder", "remove it")
-        elif (content := self._content(place, real)) is not None:
-            yield FolderFile(path, str(place), content)
+        if entry.is_dir():
+            yield from self.folder(entry.path, f"{path}/")
+        elif not entry.is_file():  # asked before it is opened: opening a pipe would wait for a writer
+            self._fault(entry.path, "neither a file nor a folder", "remove it")
+        elif (content := self._content(entry.path)) is not None:
+            yield FolderFile(PurePosixPath(path), entry.path, content)
 
-    def _content(self, place: Path, real: Path) -> bytes | None:
-        with real.open("rb") as stream:
+    def _is_inside(self, link: str) -> bool:
+        real = os.path.realpath(link)
+        if not real.startswith(self.walls):
+            self._fault(link, "the link leads out of the folder", "put the file itself here")
+            return False
+        if not os.path.exists(real):
+            self._fault(link, "the link leads nowhere, or the file went away", "put the file itself here")
+            return False
+        return True
+
+    def _content(self, place: str) -> bytes | None:
+        with open(place, "rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
         self._count += 1
         self._total += len(content)
@@ -124,8 +128,8 @@ class _Walk:
         if self._count > MAX_FILES or self._total > MAX_TOTAL_BYTES:
             raise ConfigurationError(Fault(
                 f"the folder holds more than {MAX_FILES} files or {MAX_TOTAL_BYTES} bytes",
-                "is it the right folder?", file=str(self.walls)))
+                "is it the right folder?", file=self.walls))
         return content
 
-    def _fault(self, place: Path, message: str, mend: str) -> None:
-        self.faults.append(Fault(message, mend, file=str(place)))
+    def _fault(self, place: str, message: str, mend: str) -> None:
+        self.faults.append(Fault(message, mend, file=place))

@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -97,7 +98,7 @@ class _Reader:
             return self._struct(value, kind, at)
         return self._scalar(value, kind, at)
 
-    def _struct(self, value: Any, kind: type[Any], at: str) -> Any:
+    def _struct(self, value: Any, kind: Any, at: str) -> Any:
         if not self._is_object(value, at):
             return None
         known = _fields_of(kind)
@@ -200,7 +201,8 @@ def _has_fields(kind: Any) -> bool:
     return isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or is_dataclass(kind))
 
 
-def _fields_of(kind: type[Any]) -> dict[str, _Field]:
+@cache
+def _fields_of(kind: Any) -> dict[str, _Field]:
     if issubclass(kind, msgspec.Struct):
         return {field.name: _Field(field.type, field.required) for field in msgspec.structs.fields(kind)}
     types = get_type_hints(kind)

@@ -278,3 +278,12 @@ def test_a_route_map_that_disagrees_about_names_is_refused(tmp_path: Path) -> No
     path = write(tmp_path, MINIMAL, routes__yaml=ROUTES + "resources: {partition: aws}\n")
     assert faults_of(path) == ["routes.yaml: /resources: 'resources' of the route map are not those of the guard; "
                                "write them in the settings of the guard alone"]
+
+
+def test_settings_may_be_json(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL)
+    path = tmp_path / "iam-guard.json"
+    path.write_text('{"policies": "iam",\n "routes": "routes.yaml",\n "issuers": [],\n "strikt": true}')
+    assert faults_of(path) == ["iam-guard.json:4:2: /strikt: 'strikt' is not a setting here; did you mean 'strict'?"]
+    path.write_text('{"policies": "iam",\n "routes": "routes.yaml",\n "issuers": []}')
+    assert faults_of(path) == ["iam-guard.json:3:13: /issuers: there is no issuer; configure at least one"]

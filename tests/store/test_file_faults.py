@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from iam_guard.errors import ConfigurationError, DocumentError
+from iam_guard.errors import ConfigurationError, DocumentError, UnavailableError
 from iam_guard.store.file import FilePolicyStore
 
 HOME = "000000000000"
@@ -15,7 +16,7 @@ READ = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "do
 DENY = READ.replace("Allow", "Deny").replace('"Action"', '"Principal": "*", "Action"')
 
 
-def faults_of(folder: Path, files: dict[str, str | bytes]) -> list[str]:
+def faults_of(folder: Path, files: Mapping[str, str | bytes]) -> list[str]:
     for name, text in files.items():
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -293,3 +294,19 @@ def test_the_folder_and_the_guard_agree_on_partition_and_account(tmp_path: Path)
         (1, "the partition is 'aws' here and 'app' in the settings of the guard"),
         (2, "the account is '111122223333' here and '444455556666' in the settings of the guard")]
     FilePolicyStore(tmp_path, partition="aws", account="111122223333").load()
+
+
+def test_s18_a_folder_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iam_guard.store.folder.MAX_FILES", 1)
+    (found,) = faults_of(tmp_path, {"users/ann.json": "{}", "users/bob.json": "{}"})
+    assert found.endswith("the folder holds more than 1 files or 134217728 bytes; is it the right folder?")
+
+
+def test_c08_a_folder_that_does_not_hold_still_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is read twice and is not the same might be half of an edit."""
+    readings = iter(range(10))
+    (tmp_path / "users").mkdir()
+    (tmp_path / "users/ann.json").write_text("{}")
+    monkeypatch.setattr("iam_guard.store.folder._read_once", lambda folder: (next(readings),))
+    with pytest.raises(UnavailableError, match="changes while it is read"):
+        FilePolicyStore(tmp_path).load()
