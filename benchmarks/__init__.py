@@ -1,0 +1,1 @@
+"""How fast decisions are, beside other engines: ``python -m benchmarks.evaluate``."""
