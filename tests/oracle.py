@@ -285,7 +285,8 @@ def pair_holds(operator: str, key: str, values: list[Json], context: Context, st
     tests = [predicate_of(op, text_of(value), context, statement) for value in values]
 
     def compares(theirs: str) -> bool:
-        hits = [test(read(op.base, theirs)) for test in tests]
+        value = read(op.base, theirs)
+        hits = [test(value) for test in tests]
         return not any(hits) if op.negated else any(hits)
 
     if op.qualifier and not values and op.negated:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from iam_guard.asgi.denying import POLICY_VIOLATION
 from iam_guard.asgi.types import Message, Receive, Scope, Send
@@ -56,18 +56,18 @@ class HTTPExchange:
             self._make_watch = None  # of a known length, so it ends by itself and cannot be cut cleanly
         return {**message, "headers": private(headers, self._vary)} if self._vary else message
 
-    async def end(self) -> None:
-        """End the response; the server then tells the application that its client has gone."""
+    def end(self) -> Awaitable[None]:
+        """End the response, from this moment on; the server tells the application that its client has gone."""
         self.ended = True
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        return self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def refuse(self) -> None:
         """Nothing can be said any more once a response has begun: the server cuts the connection."""
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """The application has returned."""
         if self._watch is not None:
-            self._watch.stop()
+            await self._watch.stop()
 
 
 class SocketExchange:
@@ -105,20 +105,20 @@ class SocketExchange:
                 self._watch.start()
         await self._send(message)
 
-    async def end(self) -> None:
-        """Close the connection."""
+    def end(self) -> Awaitable[None]:
+        """Close the connection; from this moment on the application gets no message."""
         self.ended = True
-        await self._send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "access ended"})
+        return self._send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "access ended"})
 
     async def refuse(self) -> None:
         """Close it because of what the application raised."""
         if not self.ended:
             await self.end()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """The application has returned."""
         if self._watch is not None:
-            self._watch.stop()
+            await self._watch.stop()
 
 
 def private(headers: Headers, vary: bytes) -> Headers:

@@ -120,7 +120,7 @@ class IAMGuardMiddleware:
             else:
                 await exchange.refuse()
         finally:
-            exchange.stop()
+            await exchange.stop()
 
     def _exchange(self, admission: Admission, receive: Receive, send: Send) -> HTTPExchange | SocketExchange:
         def watch(exchange: HTTPExchange | SocketExchange) -> Watch | None:

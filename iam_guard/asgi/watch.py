@@ -15,7 +15,7 @@ class Watch:
     Args:
         has_ended: Whether the access has ended; when it cannot tell, it has.
         pause: Seconds until it is worth looking again.
-        end: Ends the connection.
+        end: Ends the connection: at once for the application, and for the peer when it is awaited.
     """
 
     __slots__ = ("_end", "_ending", "_has_ended", "_pause", "_timer")
@@ -32,12 +32,12 @@ class Watch:
         """Begin to watch; needs a running loop."""
         self._timer = asyncio.get_running_loop().call_later(max(self._pause(), 0.0), self._look)
 
-    def stop(self) -> None:
-        """The connection is over anyway."""
+    async def stop(self) -> None:
+        """The connection is over; one that is being ended is ended properly."""
         if self._timer is not None:
             self._timer.cancel()
         if self._ending is not None:
-            self._ending.cancel()
+            await self._ending
 
     def _look(self) -> None:
         try:
@@ -46,10 +46,10 @@ class Watch:
                 return
         except Exception:
             _logger.exception("a connection is ended because its access cannot be checked")
-        self._ending = asyncio.ensure_future(self._finish())
+        self._ending = asyncio.ensure_future(self._finish(self._end()))
 
-    async def _finish(self) -> None:
+    async def _finish(self, ending: Awaitable[None]) -> None:
         try:
-            await self._end()
+            await ending
         except Exception as error:  # the peer may have gone at the same moment
             _logger.info("a connection had ended before it was ended: %s", error)

@@ -201,10 +201,7 @@ def _by_field(fields: list[list[str]]) -> FieldsTest:
     def test(found: list[str]) -> bool:
         if len(found) <= HEAD_FIELDS:
             return False
-        for index, field_test in tests:
-            if field_test(found[index]) is not True:  # noqa: SIM110 - a generator costs more than the tests
-                return False
-        return True
+        return all([field_test(found[index]) is True for index, field_test in tests])
 
     return test
 

@@ -9,6 +9,8 @@ decision follows what could match and not what is stored.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 
 from iam_guard.engine.arn import ResourcePattern, Shape
 from iam_guard.engine.memo import Memo
@@ -31,7 +33,8 @@ class ActionIndex:
         statements: All of them, in the order of the documents.
     """
 
-    __slots__ = ("_allows", "_always", "_denies", "_finders", "_names", "_probe", "service", "statements")
+    __slots__ = ("_allow_bits", "_allows", "_always", "_denies", "_deny_bits", "_finders", "_names", "_probe",
+                 "service", "statements")
 
     def __init__(self, action: str, statements: list[CompiledStatement]) -> None:
         self.service = action.partition(":")[0]
@@ -41,8 +44,10 @@ class ActionIndex:
         self._names: dict[str, int] = {}
         entries: list[Entry] = []
         placed = self._place(statements, entries)
-        self._denies = [(bits, one) for bits, one in placed if one.deny]
-        self._allows = [(bits, one) for bits, one in placed if not one.deny]
+        self._denies = [(bits, one.holds, one) for bits, one in placed if one.deny]
+        self._allows = [(bits, one.holds, one) for bits, one in placed if not one.deny]
+        self._deny_bits = reduce(or_, (bits for bits, one in placed if one.deny), 0)
+        self._allow_bits = reduce(or_, (bits for bits, one in placed if not one.deny), 0)
         self._probe = make_probe(entries)
 
     def _place(self, statements: list[CompiledStatement],
@@ -102,17 +107,19 @@ class ActionIndex:
         if self._finders is not None:
             finder = self._finders.get(hit) or self._finders.keep(hit, self._make_finder(hit))
             return finder(context)
-        for bits, one in self._denies:
-            if bits & hit and ((holds := one.holds) is None or holds(context)):
-                return one
-        for bits, one in self._allows:
-            if bits & hit and ((holds := one.holds) is None or holds(context)):
-                return one
+        if hit & self._deny_bits:
+            for bits, holds, one in self._denies:
+                if bits & hit and (holds is None or holds(context)):
+                    return one
+        if hit & self._allow_bits:
+            for bits, holds, one in self._allows:
+                if bits & hit and (holds is None or holds(context)):
+                    return one
         return None
 
     def _make_finder(self, hit: int) -> Finder:
-        deny = merge([one for bits, one in self._denies if bits & hit])
-        allow = merge([one for bits, one in self._allows if bits & hit])
+        deny = merge([one for bits, _, one in self._denies if bits & hit])
+        allow = merge([one for bits, _, one in self._allows if bits & hit])
         return lambda context: deny(context) or allow(context)
 
 

@@ -8,7 +8,7 @@ from enum import IntEnum
 from iam_guard.model import Principal, PrincipalKind, ascii_lower
 from iam_guard.policy.document import PrincipalElement
 
-_ROOT = re.compile(r"arn:[^:]*:iam::([0-9]{12}):root\Z")
+_ROOT = re.compile(r"arn:[^:]*:iam::([^:*?]+):root\Z")
 _ACCOUNT = re.compile(r"[0-9]{12}\Z")
 
 

@@ -23,8 +23,8 @@ _ARN_PARTS = ("arn", "partition", "service", "region", "account")
 PRINCIPAL_KEYS = ("AWS", "Service", "Federated", "CanonicalUser")
 _AWS_PRINCIPAL = re.compile(
     r"\*\Z|[0-9]{12}\Z|A[A-Z0-9]{15,}\Z"
-    r"|arn:[^:*?]+:iam::[0-9]{12}:(?:root|user/[^*?]+|role/[^*?]+)\Z"
-    r"|arn:[^:*?]+:sts::[0-9]{12}:(?:assumed-role/[^*?/]+/[^*?/]+|federated-user/[^*?]+)\Z"
+    r"|arn:[^:*?]+:iam::[^:*?]+:(?:root|user/[^*?]+|role/[^*?]+)\Z"
+    r"|arn:[^:*?]+:sts::[^:*?]+:(?:assumed-role/[^*?/]+/[^*?/]+|federated-user/[^*?]+)\Z"
 )
 
 

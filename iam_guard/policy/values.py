@@ -114,17 +114,19 @@ class Network(NamedTuple):
         return address[0] == self.version and address[1] >> self.shift == self.first >> self.shift
 
 
-# Four numbers without leading zeros: the common case, read without the general parser.
-_PLAIN_V4 = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}\Z")
+_OCTETS = {str(octet): octet for octet in range(256)}
 
 
 @lru_cache(maxsize=1024)
 def read_address(text: str) -> tuple[int, int] | None:
     """An IPv4 or IPv6 address as (version, number); a zone id is dropped."""
-    if _PLAIN_V4.match(text):
-        first, second, third, fourth = map(int, text.split("."))
-        if first < 256 and second < 256 and third < 256 and fourth < 256:
-            return 4, first << 24 | second << 16 | third << 8 | fourth
+    octets = text.split(".")
+    if len(octets) == 4:
+        first, second, third, fourth = octets
+        try:
+            return 4, _OCTETS[first] << 24 | _OCTETS[second] << 16 | _OCTETS[third] << 8 | _OCTETS[fourth]
+        except KeyError:
+            return None
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from iam_guard.engine.conditions.arn import arn_test
 from iam_guard.engine.conditions.string import quick_equals, string_test
-from iam_guard.engine.conditions.typed import address_test, binary_test, boolean_test, ordered_test
+from iam_guard.engine.conditions.typed import address_test, binary_test, boolean_test, ordered_test, quick_typed
 from iam_guard.model import Context, ascii_lower
 from iam_guard.policy.document import Condition, Statement
 from iam_guard.policy.operators import Comparison, Family, Operator, Qualifier, read_operator
@@ -56,8 +56,8 @@ def compile_condition(condition: Condition, statement: Statement, *, broken: boo
     if family is Family.NULL:
         return _null(key, operator, condition.values)
     assert family is not None
-    if family is Family.STRING and operator.qualifier is Qualifier.NONE and not operator.comparison.negated:
-        quick = quick_equals(key, condition.values, operator, variables=statement.variables, deny=statement.is_deny)
+    if operator.qualifier is Qualifier.NONE and not operator.comparison.negated:
+        quick = _quick(key, operator, condition, statement)
         if quick is not None:
             return quick
     test = FAMILIES[family](operator.comparison, condition.values, statement.variables)
@@ -67,6 +67,13 @@ def compile_condition(condition: Condition, statement: Statement, *, broken: boo
         case Qualifier.ANY:
             return _for_any(key, test, operator.comparison.negated, statement.is_deny)
     return _single(key, test, operator, statement.is_deny)
+
+
+def _quick(key: str, operator: Operator, condition: Condition, statement: Statement) -> ConditionTest | None:
+    """The commonest conditions have a form of their own that says the same with fewer calls."""
+    if operator.comparison.family is Family.STRING:
+        return quick_equals(key, condition.values, operator, variables=statement.variables, deny=statement.is_deny)
+    return quick_typed(key, condition.values, operator, deny=statement.is_deny)
 
 
 def _null(key: str, operator: Operator, values: tuple[str, ...]) -> ConditionTest:

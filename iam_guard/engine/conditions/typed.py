@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from iam_guard.model import Context
-from iam_guard.policy.operators import Comparison, Family
+from iam_guard.policy.operators import Comparison, Family, Operator
 from iam_guard.policy.values import (
     Network,
     read_address,
@@ -65,6 +65,48 @@ def address_test(comparison: Comparison, values: tuple[str, ...], variables: boo
         return None if address is None else any(network.holds(address) for network in networks)
 
     return test
+
+
+def quick_typed(key: str, values: tuple[str, ...], operator: Operator, *,
+                deny: bool) -> Callable[[Context], bool] | None:
+    """Dates before or after a bound, and addresses in one network, as one function each."""
+    comparison = operator.comparison
+    if operator.if_exists or not values:
+        return None
+    if comparison.family is Family.DATE and comparison.test in _LOOSEST:
+        compare, loosest = _LOOSEST[comparison.test]
+        bounds = [found for value in values if (found := read_instant(value)) is not None]
+        return _against_bound(key, compare, loosest(bounds), deny) if bounds else None
+    if comparison.family is Family.ADDRESS and len(values) == 1:
+        network = read_network(values[0])
+        return None if network is None else _in_network(key, network, deny)
+    return None
+
+
+def _against_bound(key: str, compare: Callable[[Any, Any], bool], bound: int,
+                   deny: bool) -> Callable[[Context], bool]:
+    def holds(context: Context) -> bool:
+        value = context.get(key)
+        if value.__class__ is not str:
+            return deny and bool(value)
+        found = read_instant(value)
+        return deny if found is None else compare(found, bound)
+
+    return holds
+
+
+def _in_network(key: str, network: Network, deny: bool) -> Callable[[Context], bool]:
+    version, shift = network.version, network.shift
+    first = network.first >> shift
+
+    def holds(context: Context) -> bool:
+        value = context.get(key)
+        if value.__class__ is not str:
+            return deny and bool(value)
+        found = read_address(value)
+        return deny if found is None else found[0] == version and found[1] >> shift == first
+
+    return holds
 
 
 def _one_network(network: Network) -> ValueTest:
