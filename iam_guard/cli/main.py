@@ -1,0 +1,47 @@
+"""The command ``iam-guard``: what it can do, and nothing of how."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as version_of
+from typing import Annotated
+
+import typer
+
+from iam_guard.cli import check, explain, routes, simulate
+from iam_guard.cli.demo import command as demo
+from iam_guard.cli.failures import GuardedCommands
+
+app = typer.Typer(name="iam-guard", cls=GuardedCommands, no_args_is_help=True, pretty_exceptions_enable=False,
+                  context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"iam-guard {version_of('iam-guard')}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Exit codes: 0 fine, 1 something given is wrong, 2 wrong usage, 70 a mistake of iam-guard itself")
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True,
+                                          help="Print the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback when something fails.")] = False,
+) -> None:
+    """AWS IAM for your own services: try it, ask it, check it."""
+
+
+def _examples(*lines: str) -> str:
+    """Examples below the help of a command; Typer keeps lines apart that an empty one separates."""
+    return "\n\n".join(("Examples:", *(f"  {line}" for line in lines)))
+
+
+app.command(epilog=_examples(*demo.EXAMPLES))(demo.demo)
+app.command(epilog=_examples(*simulate.EXAMPLES))(simulate.simulate)
+app.command(epilog=_examples(*explain.EXAMPLES))(explain.explain)
+app.command(epilog=_examples(*check.EXAMPLES))(check.check)
+app.command(epilog=_examples(*routes.EXAMPLES))(routes.routes)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="iam-guard")
