@@ -201,7 +201,7 @@ def _by_field(fields: list[list[str]]) -> FieldsTest:
     def test(found: list[str]) -> bool:
         if len(found) <= HEAD_FIELDS:
             return False
-        return all([field_test(found[index]) is True for index, field_test in tests])
+        return all(field_test(found[index]) is True for index, field_test in tests)
 
     return test
 
