@@ -58,7 +58,7 @@ class Claim:
 
     path: str | tuple[str, ...]
     prefix: str = ""
-    otherwise: str | tuple[str, ...] = ()
+    otherwise: str | tuple[str, ...] = ""
     names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     other_names: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
