@@ -68,7 +68,8 @@ def app() -> Starlette:
     return Starlette(routes=router().routes)
 
 
-def scope_of(target: str | bytes, method: str = "GET", *headers: tuple[str, str | bytes], **more: Any) -> dict[str, Any]:
+def scope_of(target: str | bytes, method: str = "GET", *headers: tuple[str, str | bytes],
+             **more: Any) -> dict[str, Any]:
     """Describe a request line as uvicorn with h11 does: split at the first ``?``, decoded leniently."""
     raw = target if isinstance(target, bytes) else target.encode()
     raw_path, _, query = raw.partition(b"?")

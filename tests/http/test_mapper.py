@@ -152,7 +152,8 @@ def test_the_same_template_for_two_methods_is_fine() -> None:
 
 
 def test_a_trailing_slash_means_something_unless_the_route_says_otherwise() -> None:
-    mapper = RequestMapper([Route("GET", "/x/{i}", "t:X", "{i}", trailing_slash="ignore"), Route("GET", "/y", "t:Y", "y")])
+    mapper = RequestMapper([Route("GET", "/x/{i}", "t:X", "{i}", trailing_slash="ignore"),
+                            Route("GET", "/y", "t:Y", "y")])
     assert asked("/x/1", "GET", mapper) == asked("/x/1/", "GET", mapper) == (("t:X", "arn:app:t::000000000000:1"),)
     assert asked("/y/", "GET", mapper) == ()
     with pytest.raises(ConfigurationError):
@@ -210,8 +211,10 @@ def test_every_fault_is_told_at_once() -> None:
 
 COPY = RequestMapper([Route(
     "POST", "/items/{id}/copy", "app:CreateItem", "item/{id}",
-    also=(("app:GetItem", "item/{query.from}"), ("app:Bill", "team/{header.X-Team}"), ("app:Use", "tenant/{claim.Tenant}")),
-    context=(("app:Reason", "query.reason"), ("app:Item", "id"), ("app:Role", "header.x-role"), ("app:Plan", "claim.plan")))])
+    also=(("app:GetItem", "item/{query.from}"), ("app:Bill", "team/{header.X-Team}"),
+          ("app:Use", "tenant/{claim.Tenant}")),
+    context=(("app:Reason", "query.reason"), ("app:Item", "id"), ("app:Role", "header.x-role"),
+             ("app:Plan", "claim.plan")))])
 TEAM = ("X-Team", "red")
 
 
