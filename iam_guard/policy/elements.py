@@ -28,10 +28,13 @@ _AWS_PRINCIPAL = re.compile(
 )
 
 
+def is_plain_action(text: str) -> bool:
+    """Whether nothing is wrong with an entry of Action or NotAction."""
+    return text == "*" or _ACTION.match(text) is not None
+
+
 def check_action(text: str, at: str, found: Findings) -> None:
-    """Report what is wrong with one entry of Action or NotAction."""
-    if text == "*" or _ACTION.match(text):
-        return
+    """Report what is wrong with one entry of Action or NotAction that is not plain."""
     colons = text.count(":")
     if colons == 0:
         found.refuse(Stage.ACTION_FORMAT, at, f"the action '{text}' has no service prefix",
@@ -57,10 +60,13 @@ def _check_action_parts(text: str, at: str, found: Findings) -> None:
                         summary=f"Vendor {vendor} is not valid")
 
 
+def is_plain_resource(text: str) -> bool:
+    """Whether nothing is wrong with an entry of Resource or NotResource, and it has no variables."""
+    return text == "*" or (_ARN_HEAD.match(text) is not None and "${" not in text and len(text) <= MAX_PATTERN)
+
+
 def check_resource(text: str, at: str, found: Findings, *, variables: bool) -> None:
-    """Report what is wrong with one entry of Resource or NotResource."""
-    if text == "*":
-        return
+    """Report what is wrong with one entry of Resource or NotResource that is not plain."""
     if not text.startswith("arn:"):
         if text.lower().startswith("arn:") or text[:1] in "*?$":
             found.object_to(Stage.RESOURCE_FORMAT, at, f"the resource '{text}' does not begin with 'arn:'",

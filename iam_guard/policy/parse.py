@@ -31,6 +31,8 @@ from iam_guard.policy.elements import (
     check_resource,
     check_sid,
     check_text,
+    is_plain_action,
+    is_plain_resource,
 )
 from iam_guard.policy.findings import Findings, Stage
 from iam_guard.policy.source import Number, Pairs, SourceText, members, pointer
@@ -156,7 +158,7 @@ class _Reader:
             return ()
         if not body:
             self.found.object_to(Stage.SYNTAX, "/Statement", "Statement is empty", code="MISSING_STATEMENT")
-        read = [self._statement(one, pointer("/Statement", place), place, variables)
+        read = [self._statement(one, f"/Statement/{place}", place, variables)
                 for place, one in enumerate(body)]
         statements = tuple(one for one in read if one)
         self._check_unique_sids(statements)
@@ -238,7 +240,8 @@ class _Reader:
             return (), False
         texts = self._texts(value, name, at, Stage.ACTIONS)
         for place, text in enumerate(texts):
-            check_action(text, _entry(value, name, at, place), self.found)
+            if not is_plain_action(text):
+                check_action(text, _entry(value, name, at, place), self.found)
         return tuple(map(intern, texts)), name == "NotAction"
 
     def _resources(self, value: dict[str, Any], at: str, variables: bool) -> tuple[tuple[str, ...] | None, bool]:
@@ -256,7 +259,7 @@ class _Reader:
             return None, False
         texts = self._texts(value, name, at, Stage.RESOURCES)
         for place, text in enumerate(texts):
-            if text != "*":
+            if not is_plain_resource(text):
                 check_resource(text, _entry(value, name, at, place), self.found, variables=variables)
         return texts, name == "NotResource"
 
@@ -273,11 +276,13 @@ class _Reader:
         if not texts:
             self.found.object_to(stage, pointer(at, name), f"{name} is empty", "name at least one",
                                  code=f"EMPTY_ARRAY_{name.removeprefix('Not').upper()}")
-        wrong = [place for place, text in enumerate(texts) if not _is_text(text)]
-        for place in wrong:
-            self.found.refuse(Stage.SYNTAX, _entry(value, name, at, place),
-                              f"{name} holds texts, not {_word(texts[place])}", code="DATA_TYPE_MISMATCH")
-        return tuple(text for text in texts if _is_text(text))
+        if all(map(_is_text, texts)):
+            return tuple(texts)
+        for place, text in enumerate(texts):
+            if not _is_text(text):
+                self.found.refuse(Stage.SYNTAX, _entry(value, name, at, place),
+                                  f"{name} holds texts, not {_word(text)}", code="DATA_TYPE_MISMATCH")
+        return tuple(filter(_is_text, texts))
 
     # Principals
 
