@@ -15,24 +15,35 @@ if TYPE_CHECKING:
 def bearer_token(request: HTTPRequest) -> str | None:
     """The token of the ``Authorization`` header.
 
-    A token in the query is no credential: it reaches logs and other people (RFC 6750 section 5.3).
+    A token in the query is no credential: it reaches logs and other people (RFC 6750 section 5.3). Beside
+    one in the header it is a second way of sending a token, which section 2 forbids.
 
     Returns:
         ``None`` when the request has no such header, or one of another scheme.
 
     Raises:
-        AuthenticationError: there are two such headers, or no token after the scheme.
+        AuthenticationError: there are two such headers, a second token in the query, or no token after
+            the scheme.
     """
     values = request.header_values("authorization")
     if not values:
         return None
     if len(values) > 1:
         raise AuthenticationError("More than one Authorization header was sent", code="invalid_request")
-    scheme, *rest = values[0].split(None, 1)[:2] or [""]
+    if b"access_token" in request.query_string and "access_token" in request.query:
+        raise AuthenticationError("A token was sent in the header and in the query", code="invalid_request")
+    value = values[0]
+    if value.startswith("Bearer ") and value[-1] != " " != value[7]:
+        return value[7:]  # what everybody sends; whatever else is wrong with it, reading the token will tell
+    return _unusual(value)
+
+
+def _unusual(value: str) -> str | None:
+    scheme, *rest = value.split(None, 1)[:2] or [""]
     if ascii_lower(scheme) != "bearer":
         return None
     token = rest[0].rstrip(" ") if rest else ""
-    if not token or values[0].strip(" ")[len(scheme):].lstrip(" ") != token:
+    if not token or value.strip(" ")[len(scheme):].lstrip(" ") != token:
         raise malformed("there is no token after the scheme, or something else than spaces before it")
     return token
 

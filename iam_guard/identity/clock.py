@@ -24,4 +24,5 @@ class SteadyClock:
         self._offset = wall() - monotonic()
 
     def __call__(self) -> float:
-        return max(self._wall(), self._offset + self._monotonic())
+        wall, passed = self._wall(), self._offset + self._monotonic()
+        return wall if wall > passed else passed

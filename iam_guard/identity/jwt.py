@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from cachetools import LRUCache
+from cachetools import FIFOCache
 
 from iam_guard.errors import AuthenticationError, ConfigurationError, Fault, UnavailableError
 from iam_guard.identity.bearer import bearer_challenge, bearer_token
@@ -118,7 +118,8 @@ class JWTAuthenticator:
         }
         self._challenges = (bearer_challenge(realm, resource_metadata),)
         self._max_token, self._cache_seconds, self._is_revoked = max_token, cache_seconds, is_revoked
-        self._verified: LRUCache[bytes, _Verified] = LRUCache(cache_size)
+        # First in, first out: nothing stays longer than 'cache_seconds' anyway, and a hit moves nothing.
+        self._verified: FIFOCache[bytes, _Verified] = FIFOCache(cache_size)
 
     @property
     def key_sources(self) -> Mapping[str, KeySource]:

@@ -14,6 +14,14 @@ def test_j20_1_a_token_in_the_query_is_no_credential() -> None:
     assert asyncio.run(authenticator().authenticate(request(query=b"access_token=" + token().encode()))) is None
 
 
+def test_s10_a_token_in_the_header_and_another_in_the_query() -> None:
+    with pytest.raises(AuthenticationError) as caught:
+        asyncio.run(authenticator().authenticate(request(f"Bearer {token()}", query=b"a=1&access_token=x")))
+    assert caught.value.code == "invalid_request"
+    found = asyncio.run(authenticator().authenticate(request(f"Bearer {token()}", query=b"my_access_token=x")))
+    assert found is not None
+
+
 def test_j20_2_a_token_in_a_cookie_is_no_credential() -> None:
     assert asyncio.run(authenticator().authenticate(request(cookie=f"access_token={token()}"))) is None
 
