@@ -17,8 +17,7 @@ from fixture_app import (
 
 from iam_guard.guard import Guard
 from iam_guard.identity.claims import Claim, ClaimMapping
-
-# Tokens, as they show at the door
+from iam_guard.model import entity_name
 
 
 def test_mw_28_a_missing_audience_is_not_nothing_to_check() -> None:
