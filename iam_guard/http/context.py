@@ -37,9 +37,9 @@ def request_context(request: HTTPRequest, now: datetime, *, http_headers: Iterab
         keys["aws:sourceip"] = request.source_ip
     if request.host:
         keys["http:host"] = request.host
-    if agent := request.header("user-agent"):
+    if agent := request.field(b"user-agent"):
         keys["aws:useragent"] = agent
-    if referer := request.header("referer"):
+    if referer := request.field(b"referer"):
         keys["aws:referer"] = referer
     for name in http_headers:
         if values := request.header_values(name):

@@ -19,12 +19,12 @@ _SINGLE = frozenset({b"access-control-request-method", b"authorization", b"conte
                      b"host", b"origin", b"transfer-encoding"})
 
 
-def check_headers(fields: list[Field] | tuple[Field, ...], edge: EdgeSettings) -> tuple[dict[bytes, bytes], bool]:
+def check_headers(fields: list[Field] | tuple[Field, ...], edge: EdgeSettings) -> tuple[dict[bytes, bytes], set[bytes]]:
     """Check all fields at once, in as few steps as possible.
 
     Returns:
-        The fields by lower-case name (of repeated ones the last), and whether every name is known to be
-        harmless.
+        The fields by lower-case name (of repeated ones the last), and the names, as sent, that are not known
+        to be harmless.
 
     Raises:
         RequestRefusedError: too large (431), or malformed (400).
@@ -39,21 +39,21 @@ def check_headers(fields: list[Field] | tuple[Field, ...], edge: EdgeSettings) -
         raise RequestRefusedError("The request headers are too large.", status=431, code="headers-too-large")
     if b"\n" in blob or b"\r" in blob or b"\0" in blob:
         raise _malformed("A header holds a line break or NUL.")
-    harmless = edge.harmless.issuperset(index)
-    if not harmless:
-        index = _check_names(index, fields, edge)
+    unknown = index.keys() - edge.harmless
+    if unknown:
+        index = _check_names(index, fields, unknown)
     if b"transfer-encoding" in index or b"content-length" in index:
         _check_framing(index)
-    return index, harmless
+    return index, unknown
 
 
-def _check_names(index: dict[bytes, bytes], fields: Iterable[Field], edge: EdgeSettings) -> dict[bytes, bytes]:
+def _check_names(index: dict[bytes, bytes], fields: Iterable[Field], unknown: set[bytes]) -> dict[bytes, bytes]:
     """Check the names that are not known to be harmless; lower-case them, as ASGI servers should have."""
-    unknown = index.keys() - edge.harmless
     for name in unknown:
         if not _NAME.fullmatch(name):
             raise _malformed("A header name is malformed.")
-    if b"".join(unknown).lower() == b"".join(unknown):
+    names = b"".join(unknown)
+    if names.lower() == names:
         return index
     lowered = [(name.lower(), value) for name, value in fields]
     _check_repeated(lowered)

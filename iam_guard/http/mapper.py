@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 
 import msgspec
 
@@ -94,6 +94,7 @@ class RequestMapper:
         compiled = _compile(self.routes, names)
         if faults := [fault for group in compiled.values() for fault in _ambiguities(group)]:
             raise ConfigurationError(faults)
+        self._templates = {method: [one.path for one in group] for method, group in compiled.items()}
         self._tables = {method: RouteTable(group) for method, group in compiled.items()}
 
     def match(self, request: HTTPRequest) -> Match | Unmapped:
@@ -122,9 +123,8 @@ class RequestMapper:
             ConfigurationError: *template* is not one.
         """
         wanted = PathTemplate(template)
-        methods = {method, "GET"} if method == "HEAD" else {method}
-        return any(route.table in methods and wanted.relation(PathTemplate(route.template)) in _INSIDE
-                   for route in self.routes)
+        methods = ("HEAD", "GET") if method == "HEAD" else (method,)
+        return any(wanted.relation(known) in _INSIDE for one in methods for known in self._templates.get(one, ()))
 
     def _unmapped(self, method: str, path: str) -> Unmapped:
         if method == "WS":
@@ -200,15 +200,21 @@ def _neighbours(group: list[CompiledRoute]) -> Iterator[tuple[CompiledRoute, Com
         masks[one.path.literals].append(one)
     for left, right in combinations_with_replacement(masks, 2):
         shared = sorted(set(left) & set(right))
-        groups: dict[tuple[str, ...], list[CompiledRoute]] = defaultdict(list)
-        for one in masks[left]:
-            groups[tuple(one.path.segments[index].prefix for index in shared)].append(one)
-        for position, two in enumerate(masks[right]):
-            for one in groups[tuple(two.path.segments[index].prefix for index in shared)]:
-                if left != right or group_before(masks[left], one, position):
-                    yield one, two
+        groups = _by_text(masks[left], shared)
+        if left == right:
+            for alike in groups.values():
+                yield from combinations(alike, 2)
+        else:
+            for two in masks[right]:
+                yield from ((one, two) for one in groups.get(_text(two, shared), ()))
 
 
-def group_before(group: list[CompiledRoute], one: CompiledRoute, position: int) -> bool:
-    """Say whether *one* stands before *position*, so that each pair is looked at once."""
-    return any(other is one for other in group[:position])
+def _by_text(routes: Iterable[CompiledRoute], positions: Iterable[int]) -> dict[tuple[str, ...], list[CompiledRoute]]:
+    groups: dict[tuple[str, ...], list[CompiledRoute]] = defaultdict(list)
+    for one in routes:
+        groups[_text(one, positions)].append(one)
+    return groups
+
+
+def _text(one: CompiledRoute, positions: Iterable[int]) -> tuple[str, ...]:
+    return tuple([one.path.segments[index].prefix for index in positions])

@@ -42,11 +42,18 @@ def told_by_proxy(peer: str, scheme: str, headers: Fields, edge: EdgeSettings) -
     return edge.proxies.source(peer, hops), _scheme(scheme, schemes)
 
 
-def kept_headers(headers: Fields, trusted: bool, edge: EdgeSettings) -> tuple[tuple[bytes, bytes], ...]:
-    """Drop what the peer may not say, under every spelling of its name."""
-    harmless = edge.harmless
-    return tuple([(name.lower(), value) for name, value in headers
-                  if name in harmless or edge.keeps(name, trusted)])
+def kept_headers(headers: Fields, unknown: set[bytes], trusted: bool,
+                 edge: EdgeSettings) -> tuple[tuple[bytes, bytes], ...]:
+    """Drop what the peer may not say, under every spelling of its name.
+
+    Args:
+        headers: All fields.
+        unknown: Their names that are not known to be harmless, as sent.
+        trusted: The peer is a trusted proxy.
+        edge: Which names are whose.
+    """
+    dropped = {name for name in unknown if not edge.keeps(name, trusted)}
+    return tuple([(name.lower(), value) for name, value in headers if name not in dropped])
 
 
 def _values(headers: Fields, name: bytes) -> list[str]:

@@ -99,7 +99,7 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
         fields = scope["headers"]
         if not (isinstance(fields, list | tuple) and _PAIRS.issuperset(map(type, fields))):
             fields = [(name, value) for name, value in fields]
-        index, harmless = check_headers(fields, edge)
+        index, unknown = check_headers(fields, edge)
         source_scheme = scheme = scope.get("scheme") or ("ws" if kind == "websocket" else "http")
         host = checked_host(index.get(b"host"), version, scheme, edge)
         path, raw = _path(scope, raw, host, scheme, edge)
@@ -108,18 +108,22 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
         trusted = edge.proxies.judge(peer)[1] if edge.proxies and peer else False
         if trusted:
             source, source_scheme = told_by_proxy(peer, scheme, fields, edge)
-        headers = tuple(fields) if harmless else kept_headers(fields, trusted, edge)
-        index = index if harmless else dict(headers)
+        headers = kept_headers(fields, unknown, trusted, edge) if unknown else tuple(fields)
+        index = dict(headers) if unknown else index
         return cls(kind, method, route_path(path, scope.get("root_path", "")), raw, query, headers, source_scheme,
                    host, peer, source, source_scheme in _ENCRYPTED, version, path, trusted, index)
 
     def header(self, name: str) -> str | None:
         """The value of a header, several of them joined with commas (RFC 9110 section 5.3); ``None``: absent."""
+        return self.field(name.lower().encode("latin-1", "replace"))
+
+    def field(self, name: bytes) -> str | None:
+        """The same as :meth:`header` for a name that is lower-case bytes already."""
         index = self._index or {}
-        value = index.get(name.lower().encode("latin-1", "replace"))
+        value = index.get(name)
         if value is None or len(index) == len(self.headers):
             return None if value is None else value.decode("latin-1")
-        return ", ".join(self.header_values(name))
+        return ", ".join([one.decode("latin-1") for key, one in self.headers if key == name])
 
     def header_values(self, name: str) -> tuple[str, ...]:
         """Every value of a header in its order, without regard to the case of *name*."""
