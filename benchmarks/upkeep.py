@@ -6,7 +6,7 @@ import gc
 import tracemalloc
 from dataclasses import dataclass, replace
 from statistics import median, quantiles
-from time import perf_counter_ns
+from time import thread_time_ns
 
 from benchmarks.engines.ours import Ours
 from benchmarks.measure import FIRST, block_times, timed_load
@@ -98,11 +98,11 @@ def _change(engine: Ours, workload: Workload) -> tuple[float, float]:
     old = engine.policies.attachments
     group = next(arn for arn in old.groups if f":{touched.caller.account}:" in arn)
     gc.collect()
-    start = perf_counter_ns()
+    start = thread_time_ns()
     document = parse_policy(_DENY_ALL)
     changed = PolicySet(replace(old, groups={**old.groups, group: (Policy("changed", document),)}))
     decision = changed.evaluate(request)
-    change_ms = (perf_counter_ns() - start) / 1e6
+    change_ms = (thread_time_ns() - start) / 1e6
     if decision.allowed or decision.policy_id != "changed":
         raise AssertionError("the changed policy is not obeyed")
     return change_ms, median(block_times(changed.evaluate, others, 1)) / 1e3

@@ -10,6 +10,12 @@ from benchmarks.engines.port import Engine
 _PLACES = {
     "ours": "ours:Ours",
     "loop": "loop:Loop",
+    "cedar": "cedar:CedarBest",
+    "cedar-readme": "cedar:CedarReadme",
+    "vakt": "vakt:Vakt",
+    "moto": "moto:Moto",
+    "casbin": "casbin:Casbin",
+    "rego": "rego:Rego",
 }
 
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
-from benchmarks.workloads import Condition, Question, Statement, Workload
+from benchmarks.workloads import SOURCE_IP, Condition, Question, Statement, Workload
 
 Test = Callable[[dict[str, Any]], bool]
 
@@ -45,9 +45,7 @@ class Loop:
 
     def request(self, question: Question) -> Asked:
         """Addresses are parsed here, once, in the loop's favour."""
-        context = {key: ip_address(value) if key == "aws:SourceIp" else value  # type: ignore[arg-type]
-                   for key, value in question.context.items()}
-        return Asked(question.caller.holders, question.action, question.resource, context)
+        return Asked(question.caller.holders, question.action, question.resource, plain_context(question))
 
     def decide(self, asked: Asked) -> bool:
         """Any Deny denies; otherwise any Allow allows."""
@@ -67,11 +65,17 @@ class Loop:
         return allowed
 
 
+def plain_context(question: Question) -> dict[str, Any]:
+    """The context with its address parsed."""
+    return {key: ip_address(str(value)) if key == SOURCE_IP else value for key, value in question.context.items()}
+
+
 def _rule(statement: Statement) -> Rule:
-    return Rule(statement.deny, statement.actions, statement.resources, tuple(map(_test, statement.conditions)))
+    return Rule(statement.deny, statement.actions, statement.resources, tuple(map(make_test, statement.conditions)))
 
 
-def _test(condition: Condition) -> Test:
+def make_test(condition: Condition) -> Test:
+    """A condition as a function of such a context."""
     _, key, value, variable = condition
     match condition.operator:
         case "IpAddress":

@@ -22,7 +22,7 @@ class Ours:
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
-        self.texts = {holder: _documents(statements) for holder, statements in workload.statements.items()}
+        self.texts = {holder: documents(statements) for holder, statements in workload.statements.items()}
         self._principals: dict[str, Principal] = {}
 
     def load(self) -> None:
@@ -63,7 +63,8 @@ def _group(name: str) -> str:
     return f"arn:app:iam::{name.rpartition('-')[2]}:group/{name.partition('-')[0]}"
 
 
-def _documents(statements: tuple[Statement, ...]) -> list[str]:
+def documents(statements: tuple[Statement, ...]) -> list[str]:
+    """Statements as policies in JSON."""
     cuts = range(0, len(statements), _DOCUMENT)
     return [json.dumps({"Version": "2012-10-17", "Statement": list(map(_statement, statements[cut:cut + _DOCUMENT]))})
             for cut in cuts]
