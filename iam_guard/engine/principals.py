@@ -42,7 +42,9 @@ class PrincipalTest:
     def match(self, who: Principal, *, deny: bool, has_boundary: bool = False) -> Match:
         """How closely the element means *who*; for NotPrincipal, DIRECT when it does at all."""
         if not self.negated:
-            return self.named(who)
+            # A web identity is only ever granted to by name, but a Deny for everybody means it too.
+            everybody = deny and self.anybody and who.kind is PrincipalKind.WEB_IDENTITY
+            return Match.DIRECT if everybody else self.named(who)
         if deny:
             return Match.NONE if not has_boundary and self._spares(who) else Match.DIRECT
         return Match.DIRECT if self.named(who) is Match.NONE else Match.NONE
