@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 
 from iam_guard.http.request import HTTPRequest
 
+# Half the price of isoformat, which asks the time zone for its offset.
+_INSTANT = "%04d-%02d-%02dT%02d:%02d:%02dZ"
+
 
 def request_context(request: HTTPRequest, now: datetime, *, http_headers: Iterable[str] = (),
                     http_query: Iterable[str] = ()) -> dict[str, str | tuple[str, ...]]:
@@ -55,4 +58,4 @@ def _instant(now: datetime) -> str:
         raise ValueError("a date in the context needs a time zone")
     if now.tzinfo is not UTC:
         now = now.astimezone(UTC)
-    return now.isoformat()[:19] + "Z"
+    return _INSTANT % (now.year, now.month, now.day, now.hour, now.minute, now.second)

@@ -5,7 +5,7 @@ Both follow the peer address of the connection, never a header (promises S8 and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from iam_guard.errors import RequestRefusedError
 from iam_guard.http.address import forwarded_elements
@@ -42,7 +42,7 @@ def told_by_proxy(peer: str, scheme: str, headers: Fields, edge: EdgeSettings) -
     return edge.proxies.source(peer, hops), _scheme(scheme, schemes)
 
 
-def kept_headers(headers: Fields, unknown: set[bytes], trusted: bool,
+def kept_headers(headers: Fields, unknown: Set[bytes], trusted: bool,
                  edge: EdgeSettings) -> tuple[tuple[bytes, bytes], ...]:
     """Drop what the peer may not say, under every spelling of its name.
 
