@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -62,11 +63,12 @@ class Page:
         assert look.faults == []
 
     def _python(self, block: Block) -> None:
-        if block.file:
-            self._write(block)
-        sys.modules[self.module.__name__] = self.module
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(compile("\n" * block.line + block.text, block.page, "exec"), self.module.__dict__)
+            if block.file:
+                self._write(block)
+                self.module.__dict__.update(_public_names(importlib.import_module(Path(block.file).stem)))
+            else:
+                exec(compile("\n" * block.line + block.text, block.page, "exec"), self.module.__dict__)
         self.printed = out.getvalue()
 
     def _output(self, block: Block) -> None:
@@ -126,12 +128,23 @@ def _squeezed(text: str) -> str:
     return re.sub(r"[\s─│╭╮╰╯]+", "", text)
 
 
-def run_page(page: Any, blocks: list[Block], folder: Path) -> None:
-    """Run all blocks of a page."""
+def _public_names(module: ModuleType) -> dict[str, Any]:
+    return {name: value for name, value in vars(module).items() if not name.startswith("__")}
+
+
+def run_page(page: Path, blocks: list[Block], folder: Path) -> None:
+    """Run all blocks of a page; modules that it writes are importable until it ends."""
     running = Page(f"docs_{page.stem}", folder)
+    before = set(sys.modules)
+    sys.modules[running.module.__name__] = running.module
+    sys.path.insert(0, str(folder))
     try:
         for block in blocks:
             running.run(block)
         running.finish()
     finally:
-        sys.modules.pop(running.module.__name__, None)
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
+                del sys.modules[name]
+        sys.modules.pop(running.module.__name__)
