@@ -121,7 +121,7 @@ _OCTETS = {str(octet): octet for octet in range(256)}
 def read_address(text: str) -> tuple[int, int] | None:
     """An IPv4 or IPv6 address as (version, number); a zone id is dropped."""
     octets = text.split(".")
-    if len(octets) == 4:
+    if len(octets) == 4 and octets[0] in _OCTETS:
         first, second, third, fourth = octets
         try:
             return 4, _OCTETS[first] << 24 | _OCTETS[second] << 16 | _OCTETS[third] << 8 | _OCTETS[fourth]

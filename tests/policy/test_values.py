@@ -68,6 +68,8 @@ def test_binary(text: str, value: bytes | None) -> None:
     ("2001:db8::1", "2001:DB8:0:0:0:0:0:1", True),
     ("2001:db8::1", "2001:db8::2", False),
     ("0.0.0.0/0", "10.1.1.1", True),
+    ("::ffff:10.1.2.3", "::FFFF:10.1.2.3", True),
+    ("::/0", "::ffff:10.1.2.3", True),
     ("0.0.0.0/0", "::1", False),
     ("fe80::/10", "fe80::1%eth0", True),
 ])
