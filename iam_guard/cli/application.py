@@ -46,6 +46,8 @@ def _imported(module: str) -> Any:
         if problem.name and (module == problem.name or module.startswith(f"{problem.name}.")):
             raise ApplicationError(f"there is no module '{module}'; it is looked for here first") from None
         raise ApplicationError(f"'{module}' cannot be imported: it needs '{problem.name}'") from problem
+    except IAMGuardError:
+        raise
     except (Exception, SystemExit) as problem:
         raise ApplicationError(f"'{module}' cannot be imported: {type(problem).__name__}: {problem}") from problem
 
@@ -55,5 +57,7 @@ def _made(factory: Any, name: str) -> Any:
         raise ApplicationError(f"'{name}' is not a function that makes an application")
     try:
         return factory()
+    except IAMGuardError:
+        raise
     except Exception as problem:
         raise ApplicationError(f"'{name}' failed: {type(problem).__name__}: {problem}") from problem

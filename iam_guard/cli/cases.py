@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import typer
+
 from iam_guard.errors import DocumentError
 from iam_guard.policy.source import MAX_TEXT, Number, Pairs, SourceText, members
 from iam_guard.simulation import CaseError
@@ -18,6 +20,7 @@ MAX_LINE = 4 * MAX_TEXT
 #: The file that stands for standard input.
 STANDARD_INPUT = Path("-")
 
+_NAMES = ("principal", "action", "resource", "resourceAccountId")
 _EXPECTATIONS = ("verdict", "expect")
 
 
@@ -48,10 +51,16 @@ class CaseLine:
 
 @contextmanager
 def opened(file: Path) -> Iterator[BinaryIO]:
-    """The bytes of *file*, or of standard input for ``-``."""
+    """The bytes of *file*, or of standard input for ``-``.
+
+    Raises:
+        typer.BadParameter: there is no such file.
+    """
     if file == STANDARD_INPUT:
         yield sys.stdin.buffer
         return
+    if not file.exists() or file.is_dir():
+        raise typer.BadParameter(f"there is no file '{file}'")
     with file.open("rb") as stream:
         yield stream
 
@@ -98,17 +107,22 @@ def _id_of(case: Mapping[str, Any]) -> str | int | None:
     return found if isinstance(found, str) else None
 
 
-def refuse_repeated(case: Mapping[str, Any]) -> None:
-    """Refuse a case that says something twice: policies aside, which are read by their own rules.
+def check_form(case: Mapping[str, Any]) -> None:
+    """Refuse a case that says something twice, or a number where a name belongs.
+
+    Policies are left out: they are read by their own rules, which lose nothing either.
 
     Raises:
-        CaseError: a member is given twice.
+        CaseError: a member is given twice, or is a number.
     """
     request = case.get("request")
     context = request.get("contextVariables") if isinstance(request, Mapping) else None
     for holder in (case, request, context):
         if isinstance(holder, Pairs):
             raise CaseError(f"'{holder.repeated()[0]}' is given twice")
+    for name in _NAMES:
+        if any(isinstance(holder.get(name), Number) for holder in (case, request) if isinstance(holder, Mapping)):
+            raise CaseError(f"'{name}' has to be text")
     if isinstance(context, Mapping):
         _refuse_same_key(context)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from iam_guard.cli.cases import opened, read_cases, refuse_repeated
+from iam_guard.cli.cases import check_form, opened, read_cases
 from iam_guard.cli.output import Format, print_json, print_text
 from iam_guard.cli.question import clock_keys, read_context, read_pairs, read_principal, read_resource
 from iam_guard.cli.sources import Source, read_source
@@ -41,7 +41,7 @@ def explain(
     group: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A group that a token vouches for.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of the principal.")] = None,
     mode: Annotated[Mode, typer.Option(help="How strictly --policy files are read.")] = Mode.STRICT,
-    cases: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, allow_dash=True, metavar="FILE",
+    cases: Annotated[Path | None, typer.Option(metavar="FILE",
                                                help="Take the question from a file of cases instead.")] = None,
     id: Annotated[str, typer.Option("--id", help="Which case of that file.")] = "",
     format: Annotated[Format, typer.Option(help="How to print the story.")] = Format.TABLE,
@@ -74,7 +74,7 @@ def _of_case(cases: Path, id: str) -> Decision:
     with opened(cases) as stream:
         for line in read_cases(stream):
             if str(line.id) == id and line.case is not None:
-                refuse_repeated(line.case)
+                check_form(line.case)
                 return evaluate_case(line.case)
     raise ConfigurationError(Fault(f"there is no case '{id}'", file=str(cases)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from typing import Annotated
 
@@ -16,9 +17,13 @@ app = typer.Typer(name="iam-guard", cls=GuardedCommands, no_args_is_help=True, p
 
 
 def _print_version(wanted: bool) -> None:
-    if wanted:
+    if not wanted:
+        return
+    try:
         typer.echo(f"iam-guard {version_of('iam-guard')}")
-        raise typer.Exit
+    except PackageNotFoundError:
+        typer.echo("iam-guard, not installed: run from its source")
+    raise typer.Exit
 
 
 @app.callback(epilog="Exit codes: 0 fine, 1 something given is wrong, 2 wrong usage, 70 a mistake of iam-guard itself")

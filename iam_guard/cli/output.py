@@ -49,6 +49,7 @@ def visible(text: str) -> str:
 def print_json(value: Any) -> None:
     """Print one JSON value over several lines."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    sys.stdout.flush()
 
 
 def print_json_line(value: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from iam_guard.cli.cases import STANDARD_INPUT, CaseLine, opened, read_cases, refuse_repeated
+from iam_guard.cli.cases import STANDARD_INPUT, CaseLine, check_form, opened, read_cases
 from iam_guard.cli.failures import WRONG
 from iam_guard.cli.output import Format, note, print_json_line, print_table, styled
 from iam_guard.cli.progress import watched
@@ -27,7 +27,7 @@ Answer = dict[str, Any]
 
 
 def simulate(
-    cases: Annotated[Path, typer.Option(exists=True, dir_okay=False, allow_dash=True, metavar="FILE",
+    cases: Annotated[Path, typer.Option(metavar="FILE",
                                         help="One JSON object a line: principal, request and policies. "
                                              "'-' is standard input.")],
     check: Annotated[bool, typer.Option("--check", help="Print only the cases that are answered otherwise than "
@@ -74,7 +74,7 @@ def _answer(line: CaseLine) -> Answer:
     if line.case is None:
         return {"id": line.id, "error": line.error}
     try:
-        refuse_repeated(line.case)
+        check_form(line.case)
         decision = evaluate_case(line.case)
     except DocumentError as problem:
         return {"id": line.id, "error": "; ".join(map(str, problem.faults))}

@@ -75,16 +75,16 @@ async def running(host: str, port: int) -> AsyncIterator[Demo]:
         OSError: the address is taken or not ours.
         UnavailableError: a server did not start.
     """
-    issuers, service = open_socket(LOOPBACK, 0), open_socket(host, port)
-    people, workloads = (LocalIssuer(f"{url_of(issuers)}/{name}") for name in ("people", "workloads"))
-    snapshot, witness = FilePolicyStore(POLICIES).load(), Witness()
-    mapper = mapper_from_yaml(ROUTES)
-    guard = ExplainingGuard(PolicySet(snapshot.attachments, revision=snapshot.revision), log=witness,
-                            names=mapper.names)
-    async with (httpx.AsyncClient(trust_env=False) as http,
-                served(issuer_application(people, workloads), issuers),
-                served(_protected(guard, mapper, people, workloads, http), service)):
-        yield Demo(url_of(service), tokens(people, workloads, time.time()), guard, witness)
+    with open_socket(LOOPBACK, 0) as issuers, open_socket(host, port) as service:
+        people, workloads = (LocalIssuer(f"{url_of(issuers)}/{name}") for name in ("people", "workloads"))
+        witness, mapper = Witness(), mapper_from_yaml(ROUTES)
+        snapshot = FilePolicyStore(POLICIES).load()
+        guard = ExplainingGuard(PolicySet(snapshot.attachments, revision=snapshot.revision), log=witness,
+                                names=mapper.names)
+        async with (httpx.AsyncClient(trust_env=False) as http,
+                    served(issuer_application(people, workloads), issuers),
+                    served(_protected(guard, mapper, people, workloads, http), service)):
+            yield Demo(url_of(service), tokens(people, workloads, time.time()), guard, witness)
 
 
 def _protected(guard: ExplainingGuard, mapper: RequestMapper, people: LocalIssuer, workloads: LocalIssuer,
@@ -115,19 +115,20 @@ async def run(host: str, port: int, *, once: bool, show: Callable[[Demo, list[Ou
     Returns:
         Whether everything came out as it has to.
     """
+    stopped = _stopped_by_signal()
     async with running(host, port) as demo:
         outcomes = await demo.calls()
         show(demo, outcomes)
         if not once:
             serve(demo)
-            await _until_stopped()
+            await stopped.wait()
     return all(one.is_expected for one in outcomes)
 
 
-async def _until_stopped() -> None:
+def _stopped_by_signal() -> asyncio.Event:
+    """Set when somebody presses Ctrl-C or ends the process politely."""
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError, asyncio.CancelledError):  # no signals of that kind on Windows
+    with suppress(NotImplementedError, ValueError):  # Windows, or not the main thread: Ctrl-C interrupts then
         for one in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(one, stopped.set)
-    await stopped.wait()
+            asyncio.get_running_loop().add_signal_handler(one, stopped.set)
+    return stopped

@@ -72,4 +72,3 @@ async def served(app: Any, listening: socket.socket) -> AsyncIterator[None]:
     finally:
         server.should_exit = True
         await running
-        listening.close()
