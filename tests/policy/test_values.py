@@ -84,3 +84,8 @@ def test_networks(network: str, address: str, inside: bool) -> None:
                                   "10.0.0.0/+8", "fe80::1%eth0", "10.0.0.0/255.0.0.0", ""])
 def test_no_networks(text: str) -> None:
     assert read_network(text) is None
+
+
+@given(st.ip_addresses())
+def test_addresses_agree_with_the_general_parser(address: object) -> None:
+    assert read_address(str(address)) == (address.version, int(address))  # type: ignore[attr-defined, call-overload]
