@@ -54,6 +54,8 @@ def _print(inspection: Inspection) -> None:
     for fault in inspection.faults:
         print_text(str(fault).replace("\n", " "))
     files, faults = len(inspection.looked_at), len(inspection.faults)
+    if inspection.kind is Kind.AUTO and any(fault.code == "UNSUPPORTED_PRINCIPAL" for fault in inspection.faults):
+        note("a policy with principals is one of a resource or a role: say so with --kind resource or --kind trust")
     note(f"{_many(files, 'file or folder', 'files and folders')} checked: "
          f"{_many(faults, 'fault', 'faults') if faults else 'nothing is wrong'}")
 

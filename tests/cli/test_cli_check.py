@@ -66,6 +66,7 @@ def test_the_kind_decides_what_a_policy_may_say(run: Any, tmp_path: Path) -> Non
     (tmp_path / "trust.json").write_text(TRUST)
     assert faults(run, "--kind", "trust", tmp_path / "trust.json") == []
     assert faults(run, tmp_path / "trust.json") != []
+    assert "--kind trust" in run("check", tmp_path / "trust.json").stderr
 
 
 def test_import_mode_notes_what_strict_mode_refuses(run: Any, tmp_path: Path) -> None:
