@@ -17,6 +17,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from iam_guard.policy.document import PolicyDocument
 
@@ -159,11 +161,12 @@ class Principal:
     #: The caller's condition keys, normalised once.
     context: Context = field(init=False, repr=False, compare=False)
     #: What decides which policies are the caller's: a cheap key for memories.
-    key: tuple[str, str, tuple[str, ...] | None] = field(init=False, repr=False, compare=False)
+    key: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "context", MappingProxyType(_principal_context(self)))
-        object.__setattr__(self, "key", (self.kind.value, self.role_arn or self.user_arn or self.arn, self.groups))
+        holder = self.role_arn or self.user_arn or self.arn
+        object.__setattr__(self, "key", repr((self.kind.value, holder, self.groups)))
 
     @classmethod
     def user(cls, name: str, *, account: str = DEFAULT_ACCOUNT, partition: str = DEFAULT_PARTITION,
@@ -276,8 +279,7 @@ def _user_id(who: Principal) -> str:
     return who.unique_id or name
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationRequest:
+class AuthorizationRequest(msgspec.Struct, frozen=True, gc=False):
     """One question: may *principal* perform *action* on *resource*, given *context*?
 
     Attributes:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from iam_guard.engine.pattern import Pieces, compile_glob, cut, matches
+from iam_guard.engine.pattern import Pieces, Test, compile_glob, cut, matches
 from iam_guard.engine.substitution import resolve
 from iam_guard.model import Context, ascii_lower
 from iam_guard.policy.variables import Literal, Part, Variable, VariableSyntaxError, split_variables
@@ -36,8 +36,8 @@ def account_of(arn: str) -> str:
     return fields[4] if len(fields) > HEAD_FIELDS else ""
 
 
-#: Takes the resource key, its fields and the context; ``None`` means that a variable has no value.
-ResourceTest = Callable[[str, list[str], Context], bool | None]
+#: Takes the resource key and the context; ``None`` means that a variable has no value.
+ResourceTest = Callable[[str, Context], bool | None]
 
 
 class Shape(Enum):
@@ -81,7 +81,7 @@ def compile_resource(text: str, *, variables: bool, wide: bool, broken: bool | N
     try:
         parts: list[Part] = split_variables(text) if variables and "${" in text else [text]
     except VariableSyntaxError:
-        return ResourcePattern(Shape.TEST, "", lambda key, fields, context: broken, variables=True)
+        return ResourcePattern(Shape.TEST, "", lambda key, context: broken, variables=True)
     fields = split_fields(parts)
     lower = [[_lower(part) for part in field] for field in fields[:3]] + fields[3:]
     if any(isinstance(part, Variable) for part in parts):
@@ -128,17 +128,15 @@ def _without_variables(fields: list[list[str]], wide: bool) -> ResourcePattern:
                                                        + len(fields) - 1))
 
 
-def _either(by_field: FieldsTest | None, by_text: Automaton | None, colons: int) -> ResourceTest:
+def _either(by_field: Test | None, by_text: Automaton | None, colons: int) -> ResourceTest:
     """Try field by field; try the wide reading only where it can differ, on texts with surplus colons."""
     if by_text is None:
         assert by_field is not None
-        return lambda key, fields, context: by_field(fields)
+        return lambda key, context: by_field(key)
     if by_field is None:
-        return lambda key, fields, context: by_text.matches(key)
-    return lambda key, fields, context: by_field(fields) or (key.count(":") > colons and by_text.matches(key))
+        return lambda key, context: by_text.matches(key)
+    return lambda key, context: by_field(key) or (key.count(":") > colons and by_text.matches(key))
 
-
-FieldsTest = Callable[[list[str]], bool]
 
 
 def _colons(field: list[str]) -> int:
@@ -174,10 +172,10 @@ def _glob_after(pieces: Pieces, start: int) -> ResourceTest:
     last = pieces[-1]
     middle = [piece for piece in pieces[1:-1] if piece]
     if not isinstance(last, str) or not all(isinstance(piece, str) for piece in pieces):
-        return lambda key, fields, context: matches(pieces, key)
+        return lambda key, context: matches(pieces, key)
     tail = len(last)
 
-    def test(key: str, fields: list[str], context: Context) -> bool:
+    def test(key: str, context: Context) -> bool:
         if not key.endswith(last):
             return False
         at, end = start, len(key) - tail
@@ -191,14 +189,15 @@ def _glob_after(pieces: Pieces, start: int) -> ResourceTest:
     return test
 
 
-def _by_field(fields: list[list[str]]) -> FieldsTest:
+def _by_field(fields: list[list[str]]) -> Test:
     """The narrow reading: six fields, each with its own glob. Lone stars are not even looked at.
 
     The name is tried first, as it tells most.
     """
     tests = [(index, compile_glob(field)) for index, field in enumerate(fields) if field != ["*"]][::-1]
 
-    def test(found: list[str]) -> bool:
+    def test(key: str) -> bool:
+        found = key.split(":", HEAD_FIELDS)
         if len(found) <= HEAD_FIELDS:
             return False
         return all(field_test(found[index]) is True for index, field_test in tests)
@@ -211,13 +210,13 @@ def _by_field(fields: list[list[str]]) -> FieldsTest:
 
 def _with_variables(fields: list[list[Part]], wide: bool) -> ResourcePattern:
     if any(isinstance(part, Variable) for field in fields[:3] for part in field):
-        return ResourcePattern(Shape.TEST, "", lambda key, fields, context: None, variables=True)
+        return ResourcePattern(Shape.TEST, "", lambda key, context: None, variables=True)
     heads: list[list[str]] = [[part if isinstance(part, str) else "*" for part in field] for field in fields]
     beginning = _literal_beginning(heads)
     if len(fields) > HEAD_FIELDS and not any(_is_open(field) for field in fields[:HEAD_FIELDS]):
         return ResourcePattern(Shape.TEST, beginning, _variable_name(fields), variables=True)
 
-    def test(key: str, key_fields: list[str], context: Context) -> bool | None:
+    def test(key: str, context: Context) -> bool | None:
         found = [resolve(field, context, forbid_colon=index < HEAD_FIELDS) for index, field in enumerate(fields)]
         if any(field is None for field in found):
             return None
@@ -236,7 +235,7 @@ def _variable_name(fields: list[list[Part]]) -> ResourceTest:
     head = Literal(":".join("".join(str(part) for part in field) for field in fields[:HEAD_FIELDS]) + ":")
     name = fields[HEAD_FIELDS]
 
-    def test(key: str, key_fields: list[str], context: Context) -> bool | None:
+    def test(key: str, context: Context) -> bool | None:
         found = resolve(name, context)
         if found is None:
             return None

@@ -27,14 +27,15 @@ class Subject(NamedTuple):
         boundary: Its permissions boundary, if any.
         scps: Levels of service control policies it is subject to, root first; empty when it is not.
         broken: Why the caller's policies are not complete; when not empty, nothing may be allowed.
-        alone: Whether the identity policies are all there is to look at on the caller's side.
+        owner: The caller's account between colons, where the identity policies are all there is to look at
+            on the caller's side; otherwise empty.
     """
 
     identity: Layer
     boundary: Layer | None = None
     scps: tuple[Layer, ...] = ()
     broken: str = ""
-    alone: bool = False
+    owner: str = ""
 
 
 class Target(NamedTuple):
@@ -62,7 +63,6 @@ class Case(NamedTuple):
     request: AuthorizationRequest
     who: Principal
     key: str
-    fields: list[str]
     context: Context
     subject: Subject
     target: Target
@@ -132,7 +132,7 @@ def find(case: Case, layer: Layer) -> CompiledStatement | None:
     """A statement of this layer that applies: a Deny if there is one; an Allow only if nobody is named."""
     index = layer.action(case.request.action)
     if not layer.names_principals:
-        return index.find(case.key, case.fields, case.context)
+        return index.find(case.key, case.context)
     return next((one for one in index.statements if one.deny and applies(case, one)), None)
 
 

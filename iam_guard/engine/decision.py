@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from iam_guard.model import AuthorizationRequest
 
 if TYPE_CHECKING:
@@ -51,31 +53,28 @@ POLICY_NAMES = {
 }
 
 
-class Decision:
+class Decision(msgspec.Struct, eq=False, gc=False):
     """An answer. As a truth value it is whether the request is allowed.
 
     Attributes:
         verdict: Allowed, explicitly denied, or denied because nothing allowed it.
         reason_type: What decided.
         request: The question.
+        policies: The policy set that answered.
+        statement: The compiled statement that decided; ``None`` when none did.
         error: What went wrong when ``reason_type`` is ``evaluation_error``; otherwise empty.
         level: For organization policies, the level that decided, 0 being the root; otherwise -1.
         id: Names this decision in records and responses; empty until a guard names it.
     """
 
-    __slots__ = ("_policies", "_statement", "error", "id", "level", "reason_type", "request", "verdict")
-
-    def __init__(self, verdict: Verdict, reason_type: ReasonType, request: AuthorizationRequest,
-                 policies: PolicySet, statement: CompiledStatement | None = None, *, level: int = -1,
-                 error: str = "") -> None:
-        self.verdict = verdict
-        self.reason_type = reason_type
-        self.request = request
-        self._policies = policies
-        self._statement = statement
-        self.level = level
-        self.error = error
-        self.id = ""
+    verdict: Verdict
+    reason_type: ReasonType
+    request: AuthorizationRequest
+    policies: PolicySet
+    statement: CompiledStatement | None = None
+    level: int = -1
+    error: str = ""
+    id: str = ""
 
     @property
     def allowed(self) -> bool:
@@ -91,34 +90,34 @@ class Decision:
     @property
     def revision(self) -> str:
         """Of the policy set that decided."""
-        return self._policies.revision
+        return self.policies.revision
 
     # The statement that decided
 
     @property
     def policy_id(self) -> str:
         """The policy whose statement decided; empty when none did."""
-        return self._statement.policy.id if self._statement else ""
+        return self.statement.policy.id if self.statement else ""
 
     @property
     def sid(self) -> str:
         """The statement's own name; empty when it has none."""
-        return self._statement.statement.sid if self._statement else ""
+        return self.statement.statement.sid if self.statement else ""
 
     @property
     def statement_index(self) -> int:
         """The statement's position in its policy, from 0; -1 when no statement decided."""
-        return self._statement.statement.index if self._statement else -1
+        return self.statement.statement.index if self.statement else -1
 
     @property
     def file(self) -> str:
         """Where the policy was read from; empty when it came from memory."""
-        return self._statement.policy.document.file if self._statement else ""
+        return self.statement.policy.document.file if self.statement else ""
 
     @property
     def source_line(self) -> int:
         """The line of the statement in that file, from 1; 0 when it is not known."""
-        statement = self._statement
+        statement = self.statement
         return statement.policy.document.line_of(statement.statement.index) if statement else 0
 
     # In words
@@ -128,7 +127,7 @@ class Decision:
         """One short line for operators; it names the policy and is not for the caller."""
         if self.error:
             return f"{self.reason_type}: {self.error}"
-        if self._statement:
+        if self.statement:
             name = self.sid or str(self.statement_index)
             verb = "allowed" if self.allowed else "denied"
             return f"{verb} by {self.reason_type} policy '{self.policy_id}', statement {name}"
@@ -160,7 +159,7 @@ class Decision:
         """Evaluate again and record everything: which statements applied, which nearly did, and why not."""
         from iam_guard.engine.explain import explain  # explanations are made of decisions
 
-        return explain(self._policies, self)
+        return explain(self.policies, self)
 
     @property
     def consulted_keys(self) -> tuple[str, ...]:

@@ -1,18 +1,16 @@
-"""Finds the statements of one action that apply to a resource, by the literal parts of their patterns.
+"""Finds the statement that decides: by action, then by resource, then by conditions.
 
-Every distinct pattern is a bit. A resource is turned into the set of patterns that match it: whole names are
-looked up, beginnings are probed by length, and only patterns with a wildcard in the middle are tried, and
-then only those whose literal beginning fits. What has to be asked of the context then depends on that set
-alone; where many statements are concerned it is prepared once for each set that occurs. So the work of a
-decision follows what could match and not what is stored.
+A few statements are simply gone through. Many are indexed: every distinct resource pattern is a bit, a
+resource is turned into the set of patterns that match it (see :mod:`iam_guard.engine.probe`), and what then
+has to be asked of the context is prepared once for each set that occurs. So the work of a decision follows
+what could match and not what is stored.
 """
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
+from collections.abc import Callable
 
-from iam_guard.engine.arn import ResourcePattern, Shape
+from iam_guard.engine.arn import ResourcePattern, ResourceTest, Shape
 from iam_guard.engine.memo import Memo
 from iam_guard.engine.merge import Finder, merge
 from iam_guard.engine.probe import Entry, make_probe
@@ -22,8 +20,12 @@ from iam_guard.model import Context, ascii_lower
 #: How many actions a layer keeps an index for, and how many sets of matching patterns an index knows.
 MAX_ACTIONS = 1024
 MAX_SETS = 1024
-#: Up to so many statements are simply asked one after the other: preparing would cost more than it saves.
+#: Up to so many statements are gone through: an index would cost more than it saves.
 FEW = 16
+
+#: Takes the resource key and the context, and gives a Deny that applies, else an Allow, else ``None``.
+Find = Callable[[str, Context], CompiledStatement | None]
+
 
 class ActionIndex:
     """The statements of a layer that speak of one action.
@@ -31,23 +33,66 @@ class ActionIndex:
     Attributes:
         service: The action's prefix in lower case.
         statements: All of them, in the order of the documents.
+        find: Finds the one that decides about a resource.
     """
 
-    __slots__ = ("_allow_bits", "_allows", "_always", "_denies", "_deny_bits", "_finders", "_names", "_probe",
-                 "service", "statements")
+    __slots__ = ("find", "service", "statements")
 
     def __init__(self, action: str, statements: list[CompiledStatement]) -> None:
         self.service = action.partition(":")[0]
         self.statements = statements
-        self._finders: Memo[int, Finder] | None = Memo(MAX_SETS) if len(statements) > FEW else None
+        self.find: Find = go_through(statements) if len(statements) <= FEW else LargeIndex(statements).find
+
+
+# --- a few ----------------------------------------------------------------------------------------------
+
+
+def go_through(statements: list[CompiledStatement]) -> Find:
+    """Make a function that tries every pattern of every statement in a row, denials first."""
+    denials_first = sorted(statements, key=lambda one: not one.deny)
+    rows = [(text, test, one.conditions, one) for one in denials_first for text, test in _rows(one)]
+
+    def find(key: str, context: Context) -> CompiledStatement | None:
+        for beginning, test, conditions, one in rows:
+            if key.startswith(beginning) and (test is None or test(key, context)):
+                for holds in conditions:
+                    if not holds(context):
+                        break
+                else:
+                    return one
+        return None
+
+    return find
+
+
+def _rows(one: CompiledStatement) -> list[tuple[str, ResourceTest | None]]:
+    """What a statement's patterns begin with, and what else has to hold."""
+    if one.statement.not_resource:
+        return [("", not_resource_test(one))]
+    return [(pattern.text, _exactly(pattern.text) if pattern.shape is Shape.EXACT else pattern.test)
+            for _, pattern in one.resources()]
+
+
+def _exactly(text: str) -> ResourceTest:
+    return lambda key, context: key == text
+
+
+# --- many -----------------------------------------------------------------------------------------------
+
+
+class LargeIndex:
+    """Many statements, by the patterns of their resources."""
+
+    __slots__ = ("_allows", "_always", "_denies", "_finders", "_names", "_probe")
+
+    def __init__(self, statements: list[CompiledStatement]) -> None:
+        self._finders: Memo[int, Finder] = Memo(MAX_SETS)
         self._always = 0
         self._names: dict[str, int] = {}
         entries: list[Entry] = []
         placed = self._place(statements, entries)
-        self._denies = [(bits, one.holds, one) for bits, one in placed if one.deny]
-        self._allows = [(bits, one.holds, one) for bits, one in placed if not one.deny]
-        self._deny_bits = reduce(or_, (bits for bits, one in placed if one.deny), 0)
-        self._allow_bits = reduce(or_, (bits for bits, one in placed if not one.deny), 0)
+        self._denies = [(bits, one) for bits, one in placed if one.deny]
+        self._allows = [(bits, one) for bits, one in placed if not one.deny]
         self._probe = make_probe(entries)
 
     def _place(self, statements: list[CompiledStatement],
@@ -79,14 +124,16 @@ class ActionIndex:
             entries.append(Entry(pattern.text, pattern.test, bit))
         return bit
 
-    def find(self, key: str, fields: list[str], context: Context) -> CompiledStatement | None:
-        """A statement that applies: a Deny if there is one, otherwise an Allow, otherwise ``None``.
+    def find(self, key: str, context: Context) -> CompiledStatement | None:
+        """The statement that decides about the resource with this key."""
+        hit = self._matching(key, context)
+        if not hit:
+            return None
+        finder = self._finders.get(hit) or self._finders.keep(hit, self._make_finder(hit))
+        return finder(context)
 
-        Args:
-            key: The resource, as :func:`iam_guard.engine.arn.resource_key` writes it.
-            fields: The same, cut at its first five colons.
-            context: The request's context.
-        """
+    def _matching(self, key: str, context: Context) -> int:
+        """The set of patterns that match, as bits."""
         hit = self._always | self._names.get(key, 0)
         node = self._probe
         while node is not None:
@@ -97,30 +144,20 @@ class ActionIndex:
             bits, tests, entries, node = branch
             hit |= bits
             for test, bit in tests:
-                if test(key, fields, context):
+                if test(key, context):
                     hit |= bit
             for beginning, more, bit in entries:
-                if key.startswith(beginning) and (more is None or more(key, fields, context)):
+                if key.startswith(beginning) and (more is None or more(key, context)):
                     hit |= bit
-        if not hit:
-            return None
-        if self._finders is not None:
-            finder = self._finders.get(hit) or self._finders.keep(hit, self._make_finder(hit))
-            return finder(context)
-        if hit & self._deny_bits:
-            for bits, holds, one in self._denies:
-                if bits & hit and (holds is None or holds(context)):
-                    return one
-        if hit & self._allow_bits:
-            for bits, holds, one in self._allows:
-                if bits & hit and (holds is None or holds(context)):
-                    return one
-        return None
+        return hit
 
     def _make_finder(self, hit: int) -> Finder:
-        deny = merge([one for bits, _, one in self._denies if bits & hit])
-        allow = merge([one for bits, _, one in self._allows if bits & hit])
+        deny = merge([one for bits, one in self._denies if bits & hit])
+        allow = merge([one for bits, one in self._allows if bits & hit])
         return lambda context: deny(context) or allow(context)
+
+
+# --- layers ---------------------------------------------------------------------------------------------
 
 
 class Layer:
@@ -147,3 +184,5 @@ class Layer:
                 lower, [one for policy in self.policies for one in policy.for_action(lower)])
             self.actions.keep(name, found)
         return found
+
+

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from iam_guard.engine.arn import HEAD_FIELDS, account_of, resource_key
+from iam_guard.engine.arn import account_of, resource_key
 from iam_guard.engine.attachments import Attachments, Guardrails, Holder, Policy
 from iam_guard.engine.combine import Case, Subject, Target, decide
 from iam_guard.engine.decision import Decision, ReasonType, Verdict
@@ -24,7 +23,7 @@ MAX_LAYERS = 16_384
 MAX_LOOKED_UP = 4_096
 
 _NO_LAYER = Layer(())
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_COLONS_BEFORE_ACCOUNT = 3
 # Resource control policies speak of everybody, so their Principal is not even looked at.
 _NAMING_PRINCIPALS = frozenset({PolicyKind.RESOURCE, PolicyKind.TRUST, PolicyKind.ENDPOINT})
 _WITH_IDENTITY = frozenset({PrincipalKind.USER, PrincipalKind.ROLE_SESSION, PrincipalKind.FEDERATED_USER})
@@ -47,7 +46,7 @@ class PolicySet:
         self.speaks_of_groups = bool(attachments.groups)
         self._policies: Memo[tuple[int, PolicyKind], CompiledPolicy] = Memo(MAX_SUBJECTS)
         self._layers: Memo[tuple[Any, ...], Layer] = Memo(MAX_LAYERS)
-        self._subjects: Memo[tuple[Any, ...], Subject] = Memo(MAX_SUBJECTS)
+        self._subjects: Memo[str, Subject] = Memo(MAX_SUBJECTS)
         self._looked_up: Memo[tuple[int, PolicyKind], tuple[Any, Layer]] = Memo(MAX_LOOKED_UP)
         self._guardrails = {account: _GuardrailLayers(self, rails) for account, rails in attachments.guardrails.items()}
         self._resources = attachments.resources
@@ -92,22 +91,22 @@ class PolicySet:
         try:
             who = request.principal
             subject = self._subjects.get(who.key) or self._subject(who)
-            if subject.alone and self._plain and who.session_policies is None and request.resource_policy is None:
-                fields = request.resource.split(":", HEAD_FIELDS)
-                # Fields in lower case, owned by the caller's account: the commonest request by far.
-                if (len(fields) > HEAD_FIELDS and fields[1].islower() and fields[2].islower()
-                        and who.account == (request.resource_account or fields[4] or DEFAULT_ACCOUNT)):
-                    return self._identity_alone(request, subject, fields)
+            if subject.owner and who.session_policies is None and request.resource_policy is None:
+                head, owner, _ = request.resource.partition(subject.owner)
+                # A name in lower case, owned by the caller's account: the commonest request by far.
+                if owner and head.count(":") == _COLONS_BEFORE_ACCOUNT and head.islower() and (
+                        not request.resource_account or request.resource_account == who.account):
+                    return self._identity_alone(request, subject)
             return self._evaluate(request, who, subject)
         except Exception as problem:  # whatever it is, the answer is no, and says so
             return self._error(request, f"{type(problem).__name__}: {problem}")
 
-    def _identity_alone(self, request: AuthorizationRequest, subject: Subject, fields: list[str]) -> Decision:
+    def _identity_alone(self, request: AuthorizationRequest, subject: Subject) -> Decision:
         """Where nothing but the caller's own policies bears on a request, they are the answer."""
         index = subject.identity.actions.get(request.action) or subject.identity.action(request.action)
         if index.service in self._extraordinary:
             return self._evaluate(request, request.principal, subject)
-        found = index.find(request.resource, fields, request.context)
+        found = index.find(request.resource, request.context)
         if found is None:
             return Decision(Verdict.IMPLICIT_DENY, ReasonType.IDENTITY, request, self)
         verdict = Verdict.EXPLICIT_DENY if found.deny else Verdict.ALLOWED
@@ -125,8 +124,7 @@ class PolicySet:
         """Gather everything that bears on a request."""
         session = who.session_policies
         key = resource_key(request.resource)
-        return Case(self, request, who, key, key.split(":", HEAD_FIELDS), request.context, subject,
-                    self._target(request, who),
+        return Case(self, request, who, key, request.context, subject, self._target(request, who),
                     None if session is None else self._given(session, PolicyKind.SESSION), self._endpoint)
 
     def _error(self, request: AuthorizationRequest, error: str) -> Decision:
@@ -168,9 +166,10 @@ class PolicySet:
         attached = (*self.attachments.everyone, *holder.policies,
                     *(policy for group in groups for policy in self.attachments.groups.get(group, ())))
         boundary = self.layer((holder.boundary,), PolicyKind.BOUNDARY) if holder.boundary else None
-        alone = not (boundary or scps or holder.broken or who.kind is PrincipalKind.FEDERATED_USER
-                     or (who.groups is None and self.speaks_of_groups))
-        return Subject(self.layer(attached, PolicyKind.IDENTITY), boundary, scps, holder.broken, alone)
+        more = (boundary or scps or holder.broken or who.kind is PrincipalKind.FEDERATED_USER
+                or (who.groups is None and self.speaks_of_groups) or not self._plain)
+        return Subject(self.layer(attached, PolicyKind.IDENTITY), boundary, scps, holder.broken,
+                       "" if more else f":{who.account}:")
 
     # The resource's side
 

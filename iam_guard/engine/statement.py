@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from iam_guard.engine.arn import HEAD_FIELDS, ResourcePattern, ResourceTest, Shape, compile_resource
+from iam_guard.engine.arn import ResourcePattern, ResourceTest, Shape, compile_resource
 from iam_guard.engine.attachments import Policy
 from iam_guard.engine.conditions.compile import ConditionTest, compile_conditions
 from iam_guard.engine.pattern import compile_glob
@@ -53,12 +53,11 @@ class CompiledStatement:
 
     def speaks_of_resource(self, key: str, context: Context) -> bool:
         """Whether the resource with this key is meant."""
-        fields = key.split(":", HEAD_FIELDS)
         if self.patterns is None:
             return True
         if self.statement.not_resource:
-            return bool(not_resource_test(self)(key, fields, context))
-        return any(pattern_matches(pattern, key, fields, context) for pattern in self.patterns)
+            return bool(not_resource_test(self)(key, context))
+        return any(pattern_matches(pattern, key, context) for pattern in self.patterns)
 
 
 _ANYTHING = ResourcePattern(Shape.ANY, "")
@@ -74,7 +73,7 @@ def _patterns(statement: Statement) -> tuple[ResourcePattern, ...] | None:
                  for text in statement.resources)
 
 
-def pattern_matches(pattern: ResourcePattern, key: str, fields: list[str], context: Context) -> bool | None:
+def pattern_matches(pattern: ResourcePattern, key: str, context: Context) -> bool | None:
     """Whether one pattern matches; ``None`` when one of its variables has no value."""
     match pattern.shape:
         case Shape.ANY:
@@ -85,7 +84,7 @@ def pattern_matches(pattern: ResourcePattern, key: str, fields: list[str], conte
             return key.startswith(pattern.text)
     assert pattern.test is not None
     if pattern.variables or key.startswith(pattern.text):
-        return pattern.test(key, fields, context)
+        return pattern.test(key, context)
     return False
 
 
@@ -97,8 +96,8 @@ def not_resource_test(compiled: CompiledStatement) -> ResourceTest:
     """
     patterns, deny = compiled.patterns or (), compiled.deny
 
-    def test(key: str, fields: list[str], context: Context) -> bool:
-        found = [pattern_matches(pattern, key, fields, context) for pattern in patterns]
+    def test(key: str, context: Context) -> bool:
+        found = [pattern_matches(pattern, key, context) for pattern in patterns]
         return not any(found) and (deny or (bool(found) and None not in found))
 
     return test

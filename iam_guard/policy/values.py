@@ -83,9 +83,13 @@ def _zone_seconds(zone: str | None) -> int | None:
     return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
 
 
+_BOOLEANS = {"true": True, "false": False}
+
+
 def read_boolean(text: str) -> bool | None:
     """``true`` or ``false``, ignoring ASCII case."""
-    return {"true": True, "false": False}.get(text.lower()) if text.isascii() else None
+    found = _BOOLEANS.get(text)
+    return found if found is not None or not text.isascii() else _BOOLEANS.get(text.lower())
 
 
 def read_bytes(text: str) -> bytes | None:

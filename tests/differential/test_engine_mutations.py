@@ -86,7 +86,7 @@ def read_stars_wide_everywhere(patch: Patch) -> None:
 def read_not_resource_as_resource(patch: Patch) -> None:
     not_resource = index.not_resource_test
     patch.setattr(index, "not_resource_test",
-                  lambda one: lambda key, fields, context: not not_resource(one)(key, fields, context))
+                  lambda one: lambda key, context: not not_resource(one)(key, context))
 
 
 def read_not_action_as_action(patch: Patch) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iam_guard.engine.conditions.arn import arn_test
-from iam_guard.engine.conditions.string import quick_equals, string_test
+from iam_guard.engine.conditions.string import quick_string, string_test
 from iam_guard.engine.conditions.typed import address_test, binary_test, boolean_test, ordered_test, quick_typed
 from iam_guard.model import Context, ascii_lower
 from iam_guard.policy.document import Condition, Statement
@@ -72,7 +72,7 @@ def compile_condition(condition: Condition, statement: Statement, *, broken: boo
 def _quick(key: str, operator: Operator, condition: Condition, statement: Statement) -> ConditionTest | None:
     """The commonest conditions have a form of their own that says the same with fewer calls."""
     if operator.comparison.family is Family.STRING:
-        return quick_equals(key, condition.values, operator, variables=statement.variables, deny=statement.is_deny)
+        return quick_string(key, condition.values, operator, variables=statement.variables, deny=statement.is_deny)
     return quick_typed(key, condition.values, operator, deny=statement.is_deny)
 
 

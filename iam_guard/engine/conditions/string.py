@@ -34,10 +34,14 @@ def string_test(comparison: Comparison, values: tuple[str, ...], variables: bool
     return _with_variables(comparison.test, static if fixed else None, open_ended)
 
 
-def quick_equals(key: str, values: tuple[str, ...], operator: Operator, *, variables: bool,
+def quick_string(key: str, values: tuple[str, ...], operator: Operator, *, variables: bool,
                  deny: bool) -> Callable[[Context], bool] | None:
-    """The two commonest conditions as one function each: equal to fixed texts, or to one other key."""
-    if operator.comparison.test != "equals" or operator.if_exists:
+    """The commonest conditions as one function each: like a fixed glob, equal to fixed texts or to another key."""
+    if operator.if_exists:
+        return None
+    if operator.comparison.test == "like" and len(values) == 1 and not (variables and "${" in values[0]):
+        return _like_fixed(key, compile_glob([values[0]]), deny)
+    if operator.comparison.test != "equals":
         return None
     if not variables or not any("${" in value for value in values):
         return _equals_fixed(key, frozenset(values), deny)
@@ -45,6 +49,16 @@ def quick_equals(key: str, values: tuple[str, ...], operator: Operator, *, varia
     if len(values) == 1 and len(parts) == 1 and isinstance(parts[0], Variable):
         return _equals_other_key(key, parts[0], deny)
     return None
+
+
+def _like_fixed(key: str, glob: Callable[[str], bool], deny: bool) -> Callable[[Context], bool]:
+    def holds(context: Context) -> bool:
+        value = context.get(key)
+        if value.__class__ is not str:  # absent, or a set, which needs a set operator (section 3.5)
+            return deny and bool(value)
+        return glob(value)
+
+    return holds
 
 
 def _equals_fixed(key: str, texts: frozenset[str], deny: bool) -> Callable[[Context], bool]:

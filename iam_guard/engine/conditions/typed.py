@@ -69,7 +69,7 @@ def address_test(comparison: Comparison, values: tuple[str, ...], variables: boo
 
 def quick_typed(key: str, values: tuple[str, ...], operator: Operator, *,
                 deny: bool) -> Callable[[Context], bool] | None:
-    """Dates before or after a bound, and addresses in one network, as one function each."""
+    """Dates before or after a bound, booleans, and addresses in one network, as one function each."""
     comparison = operator.comparison
     if operator.if_exists or not values:
         return None
@@ -80,7 +80,19 @@ def quick_typed(key: str, values: tuple[str, ...], operator: Operator, *,
     if comparison.family is Family.ADDRESS and len(values) == 1:
         network = read_network(values[0])
         return None if network is None else _in_network(key, network, deny)
+    if comparison.family is Family.BOOL:
+        return _is_boolean(key, frozenset(map(read_boolean, values)) - {None}, deny)
     return None
+
+
+def _is_boolean(key: str, wanted: frozenset[bool | None], deny: bool) -> Callable[[Context], bool]:
+    def holds(context: Context) -> bool:
+        value = context.get(key)
+        if value.__class__ is not str:
+            return deny and bool(value)
+        return read_boolean(value) in wanted
+
+    return holds
 
 
 def _against_bound(key: str, compare: Callable[[Any, Any], bool], bound: int,
