@@ -20,7 +20,7 @@ from benchmarks.engines.port import Engine
 from benchmarks.workloads import Question, Workload
 
 #: Requests of a block. Slow engines are timed one by one.
-BLOCK = 20
+BLOCK = 50
 _SLOW_NS = 100_000
 #: Seeds of the streams: one is asked before the clock runs, another while it runs, another to tell first decisions.
 WARM, TIMED, FIRST = 0, 1, 2
@@ -105,9 +105,8 @@ class _Run:
         self.load_ms = timed_load(engine)
         self.each = _settle(engine, workload.rehearsal())
         self.size = 1 if self.each > _SLOW_NS else BLOCK
-        self.part = max(4 if self.size == 1 else BLOCK,
-                        min(limits.requests, int(limits.seconds * 1e9 / self.each)) // limits.rounds)
-        self.part -= self.part % self.size
+        wanted = min(limits.requests, int(limits.seconds * 1e9 / self.each)) // limits.rounds
+        self.part = max(4, wanted) if self.size == 1 else max(1, wanted // BLOCK) * BLOCK
         self.questions = workload.questions(TIMED, self.part * limits.rounds)
         self.cold: list[float] = []
         self.hot: list[float] = []

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import random
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from time import perf_counter
@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from iam_guard.audit.log import DecisionLog, DecisionRecord, plain, record_of_decision, record_of_refusal
 from iam_guard.decorators import Requirement
 from iam_guard.engine.decision import Decision, ReasonType, Verdict
+from iam_guard.engine.memo import Memo
 from iam_guard.engine.policy_set import PolicySet
 from iam_guard.errors import AccessDeniedError, ConfigurationError, Fault, RequestRefusedError, UnavailableError
 from iam_guard.http.naming import ResourceNames
@@ -44,6 +45,9 @@ _OF_THE_CALLER = ("aws:principal", "aws:userid", "aws:username", "aws:tokenissue
                   "aws:federatedprovider", "aws:sourceidentity")
 #: Decisions kept with a caller; a long stream may ask any number of questions.
 _KEPT_DECISIONS = 100
+#: Principals whose condition keys are remembered; authenticators hand out the same ones again and again.
+_KEPT_PRINCIPALS = 4096
+_Principals = Memo[int, tuple[Principal, dict[str, str | tuple[str, ...]]]]
 
 
 class PolicySource(Protocol):
@@ -75,8 +79,8 @@ def now_utc() -> datetime:
 
 
 def new_decision_id() -> str:
-    """An id that no other process makes and that tells nothing."""
-    return secrets.token_hex(10)
+    """An id that no other process makes, not even a forked one; it names a decision and keeps no secret."""
+    return f"{random.getrandbits(80):020x}"
 
 
 class Guard:
@@ -100,6 +104,8 @@ class Guard:
         self._new_id = new_id
         self._nothing = PolicySet(revision="none")
         self._requirements: list[Requirement] = []
+        self._second = (-1, "", "")
+        self._principals: tuple[PolicySet, _Principals] = (self._nothing, Memo(_KEPT_PRINCIPALS))
         #: Records that the log failed to take.
         self.log_failures = 0
 
@@ -131,7 +137,7 @@ class Guard:
     def authorize_many(self, principal: Principal,
                        questions: Iterable[Question | tuple[str, str]]) -> list[Decision]:
         """Decide several questions with the same policies and at the same time, in their order."""
-        asked = [Question(*question) for question in questions]
+        asked = [question if isinstance(question, Question) else Question(*question) for question in questions]
         try:
             policies = self.policies
             known = self._known_context(policies, principal)
@@ -248,7 +254,7 @@ class Guard:
 
     def _known_context(self, policies: PolicySet, principal: Principal) -> dict[str, str | tuple[str, ...]]:
         """What the principal, the request and the clock say; the same for every question asked at once."""
-        known = dict(policies.principal_context(principal))
+        known = self._of_principal(policies, principal).copy()
         caller = current_caller.get()
         if caller is not None and caller.principal is principal:
             known.update(caller.context)
@@ -256,13 +262,26 @@ class Guard:
         epoch = now.timestamp()
         if principal.expires_at is not None and epoch >= principal.expires_at:
             raise UnavailableError("the caller's session has expired")
-        known["aws:currenttime"] = f"{now.isoformat()[:19]}Z"
-        known["aws:epochtime"] = str(int(epoch))
+        second = int(epoch)
+        if second != self._second[0]:
+            self._second = (second, f"{now.astimezone(UTC).isoformat()[:19]}Z", str(second))
+        _, known["aws:currenttime"], known["aws:epochtime"] = self._second
         return known
+
+    def _of_principal(self, policies: PolicySet, principal: Principal) -> dict[str, str | tuple[str, ...]]:
+        """The principal's own keys, remembered as long as the same policies decide; not to be changed."""
+        decided_by, known = self._principals
+        if decided_by is not policies:
+            known = Memo(_KEPT_PRINCIPALS)
+            self._principals = (policies, known)
+        found = known.get(id(principal))
+        if found is None or found[0] is not principal:
+            found = known.keep(id(principal), (principal, dict(policies.principal_context(principal))))
+        return found[1]
 
     def _decide(self, policies: PolicySet, principal: Principal, question: Question,
                 known: Context) -> Decision:
-        started = perf_counter()
+        started = perf_counter() if self._log is not None else 0.0
         try:
             context = _with_given(known, question.context) if question.context else known
             decision = policies.evaluate(AuthorizationRequest(

@@ -33,7 +33,8 @@ g = _, _
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 
 [matchers]
-m = r.dom == p.dom && r.service == p.service && g(r.sub, p.sub) && like(r.act, p.act) && like(r.obj, p.obj) && holds(r.ctx, p.cond)
+m = r.dom == p.dom && r.service == p.service && g(r.sub, p.sub) && like(r.act, p.act) && like(r.obj, p.obj) && \\
+    holds(r.ctx, p.cond)
 """
 
 
@@ -55,7 +56,8 @@ class Casbin:
             for place, one in enumerate(statements):
                 name = f"{holder}/{place}" if one.conditions else ""
                 self.tests[name] = list(map(make_test, one.conditions))
-                self.lines += [[self._domain(holder), SERVICE, holder, action, resource, name, "deny" if one.deny else "allow"]
+                effect = "deny" if one.deny else "allow"
+                self.lines += [[self._domain(holder), SERVICE, holder, action, resource, name, effect]
                                for action in one.actions for resource in one.resources]
 
     def _domain(self, holder: str) -> str:
@@ -78,8 +80,8 @@ class Casbin:
 
     def request(self, question: Question) -> tuple[Any, ...]:
         """The arguments of ``enforce``."""
-        return (self._domain(question.caller.holders[0]), SERVICE, question.caller.name, question.action, question.resource,
-                plain_context(question))
+        domain = self._domain(question.caller.holders[0])
+        return (domain, SERVICE, question.caller.name, question.action, question.resource, plain_context(question))
 
     def decide(self, asked: tuple[Any, ...]) -> bool:
         """Ask."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from iam_guard.asgi.denying import POLICY_VIOLATION
 from iam_guard.asgi.types import Message, Receive, Scope, Send
 from iam_guard.asgi.watch import Watch
 
-Headers = list[tuple[bytes, bytes]]
+Headers = Iterable[tuple[bytes, bytes]]
 MakeWatch = Callable[["HTTPExchange | SocketExchange"], Watch | None]
+
+#: Headers, as applications write them, that say nothing about caches; for speed only.
+_UNRELATED = frozenset({b"content-type", b"content-length", b"content-language", b"date", b"etag", b"location"})
+_PRIVATE = (b"cache-control", b"private, no-store")
 
 
 class HTTPExchange:
@@ -23,7 +27,7 @@ class HTTPExchange:
         make_watch: Makes the watch over a stream, if there is to be one.
     """
 
-    __slots__ = ("_make_watch", "_raises", "_send", "_vary", "_watch", "ended", "receive", "started")
+    __slots__ = ("_make_watch", "_scope", "_send", "_vary", "_watch", "ended", "receive", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, vary: bytes, make_watch: MakeWatch) -> None:
         self.receive = receive
@@ -33,12 +37,12 @@ class HTTPExchange:
         self._vary = vary
         self._make_watch: MakeWatch | None = make_watch
         self._watch: Watch | None = None
-        self._raises = _raises_when_closed(scope)
+        self._scope = scope
 
     async def send(self, message: Message) -> None:
         """Pass a message of the application on."""
         if self.ended:
-            if self._raises:
+            if _raises_when_closed(self._scope):
                 raise OSError("the access that opened this stream has ended")
             return
         if message["type"] == "http.response.start":
@@ -51,10 +55,15 @@ class HTTPExchange:
         await self._send(message)
 
     def _started(self, message: Message) -> Message:
-        headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
-        if any(name.lower() == b"content-length" for name, _ in headers):
+        headers = message.get("headers") or ()
+        said = {name for name, _ in headers}
+        if b"content-length" in said or b"Content-Length" in said:
             self._make_watch = None  # of a known length, so it ends by itself and cannot be cut cleanly
-        return {**message, "headers": private(headers, self._vary)} if self._vary else message
+        if not self._vary:
+            return message
+        if said <= _UNRELATED:
+            return {**message, "headers": [*headers, _PRIVATE, (b"vary", self._vary)]}
+        return {**message, "headers": private(headers, self._vary)}
 
     def end(self) -> Awaitable[None]:
         """End the response, from this moment on; the server tells the application that its client has gone."""
@@ -121,14 +130,14 @@ class SocketExchange:
             await self._watch.stop()
 
 
-def private(headers: Headers, vary: bytes) -> Headers:
+def private(headers: Headers, vary: bytes) -> list[tuple[bytes, bytes]]:
     """Keep an answer that was made for one caller out of caches that serve several (threat G09).
 
     What the application says itself stands when it is as strict.
     """
     kept, controls, varies = [], [], []
     for name, value in headers:
-        match name.lower():
+        match bytes(name).lower():
             case b"cache-control":
                 controls.append(value)
             case b"vary":

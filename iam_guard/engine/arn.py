@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from itertools import takewhile
 from typing import NamedTuple
 
 from iam_guard.engine.pattern import Pieces, Test, compile_glob, cut, matches
@@ -190,17 +191,20 @@ def _glob_after(pieces: Pieces, start: int) -> ResourceTest:
 
 
 def _by_field(fields: list[list[str]]) -> Test:
-    """The narrow reading: six fields, each with its own glob. Lone stars are not even looked at.
+    """The narrow reading: six fields, each with its own glob, the literal beginning being known to fit.
 
-    The name is tried first, as it tells most.
+    Fields that are a lone star, or belong to the beginning, need no test. The name tells most and comes first.
     """
-    tests = [(index, compile_glob(field)) for index, field in enumerate(fields) if field != ["*"]][::-1]
+    known = len(list(takewhile(_is_literal, fields)))
+    name = compile_glob(fields[HEAD_FIELDS])
+    tests = [(index, compile_glob(field)) for index, field in enumerate(fields[:HEAD_FIELDS])
+             if index >= known and field != ["*"]]
 
     def test(key: str) -> bool:
         found = key.split(":", HEAD_FIELDS)
-        if len(found) <= HEAD_FIELDS:
+        if len(found) <= HEAD_FIELDS or not name(found[HEAD_FIELDS]):
             return False
-        return all(field_test(found[index]) is True for index, field_test in tests)
+        return not tests or all(field_test(found[index]) for index, field_test in tests)
 
     return test
 
