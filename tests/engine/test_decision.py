@@ -86,5 +86,6 @@ def test_the_story_reads_well_and_repeats_the_answer(resource: str) -> None:
     story = decision.explain()
     assert str(story).startswith(f"{decision.verdict}: docs:GetDocument on {resource}\n")
     told = story.to_json()
-    assert (told["verdict"], told["policy"], told["line"]) == (decision.verdict, decision.policy_id, decision.source_line)
+    assert (told["verdict"], told["policy"]) == (decision.verdict, decision.policy_id)
+    assert told["line"] == decision.source_line
     assert [one["sid"] for one in told["statements"] if one["applies"]] == [one.sid for one in story.matched]
