@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
+from statistics import median
 from typing import Annotated
 
 import typer
@@ -21,7 +22,7 @@ from rich.console import Console
 from benchmarks.engines import ABSENT, ENGINES
 from benchmarks.engines.loop import Loop
 from benchmarks.engines.port import Engine, unsupported
-from benchmarks.measure import Limits, Timed, measure
+from benchmarks.measure import Limits, Timed, block_times, measure
 from benchmarks.report import print_tables
 from benchmarks.targets import Target, targets
 from benchmarks.upkeep import Upkeep, measure_upkeep
@@ -90,7 +91,17 @@ def machine() -> dict[str, str]:
                   if line.startswith("model name")), platform.processor()) if Path("/proc/cpuinfo").exists() else ""
     return {"python": f"{platform.python_implementation()} {platform.python_version()}",
             "processor": model or platform.machine(), "cores": str(os.cpu_count()),
-            "load average": f"{os.getloadavg()[0]:.1f}"}
+            "load average": f"{os.getloadavg()[0]:.1f}", "yardstick": f"{yardstick() / 1e3:.1f} µs"}
+
+
+def yardstick() -> float:
+    """Nanoseconds of a fixed piece of Python, to tell a slow machine from a slow engine."""
+    table = {f"key-{number}": number for number in range(100)}
+
+    def work(start: str) -> int:
+        return sum(number for key, number in table.items() if key.startswith(start))
+
+    return median(block_times(work, ["key-7"] * 2_000, 20))
 
 
 @contextmanager

@@ -51,11 +51,7 @@ def measure_upkeep(stored: int) -> Upkeep:
     change_ms, unchanged_us = _change(engine, workload)
     del engine
     first, p99 = _first()
-    worst = worst_case()
-    caller = Ours(worst)
-    caller.load()
-    first_worst, = block_times(caller.decide, [caller.request(one) for one in worst.questions(FIRST, 1)], 1)
-    return Upkeep(stored, load_ms, *_memory(workload), first, p99, first_worst / 1e6, change_ms, unchanged_us)
+    return Upkeep(stored, load_ms, *_memory(workload), first, p99, _first_of_worst(), change_ms, unchanged_us)
 
 
 def _first() -> tuple[float, float]:
@@ -66,6 +62,17 @@ def _first() -> tuple[float, float]:
             engine.load()
             times += block_times(engine.decide, [engine.request(one) for one in workload.first_meetings()], 1)
     return median(times) / 1e3, quantiles(times, n=100)[98] / 1e3
+
+
+def _first_of_worst() -> float:
+    """Milliseconds that the caller with 1,000 applicable statements waits once; the median of five sets."""
+    workload = worst_case()
+    times = []
+    for _ in range(5):
+        engine = Ours(workload)
+        engine.load()
+        times += block_times(engine.decide, [engine.request(one) for one in workload.questions(FIRST, 1)], 1)
+    return median(times) / 1e6
 
 
 def _memory(workload: Workload) -> tuple[float, float]:
