@@ -87,6 +87,11 @@ class RequestMapper:
             choose, a public route that is too wide.
     """
 
+    # Two overloads, so that type checkers read a literal mapping as one.
+    @overload
+    def __init__(self, routes: Mapping[str, tuple[str, str] | Public], *, names: ResourceNames = ...) -> None: ...
+    @overload
+    def __init__(self, routes: Iterable[Route], *, names: ResourceNames = ...) -> None: ...
     def __init__(self, routes: Mapping[str, tuple[str, str] | Public] | Iterable[Route], *,
                  names: ResourceNames = ResourceNames()) -> None:  # noqa: B008 - frozen
         self.routes = tuple(_from_mapping(routes)) if isinstance(routes, Mapping) else tuple(routes)

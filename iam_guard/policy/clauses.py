@@ -152,8 +152,9 @@ class _Clauses:
             wanted, code = f"{wanted}; variables are not substituted here", "INVALID_VARIABLE_FOR_OPERATOR"
         stage = Stage.LEGACY if family is Family.DATE else Stage.SYNTAX
         self.found.object_to(stage, at, f"'{text}' is not {wanted}", code=code)
-        # A Bool compares with any text and simply never equals an odd one (section 3.6).
-        if family not in (Family.BOOL, Family.NULL):
+        # A Bool compares with any text and simply never equals an odd one (section 3.6); a Null with a set
+        # operator has its one answer whatever its value (section 3.5).
+        if family is not Family.BOOL and not (family is Family.NULL and operator.qualifier is not Qualifier.NONE):
             self.broken.add(len(self.conditions))
 
     def _check_variables(self, text: str, at: str) -> None:

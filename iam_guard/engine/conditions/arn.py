@@ -23,6 +23,8 @@ def arn_test(comparison: Comparison, values: tuple[str, ...], variables: bool) -
     compared, and neither can a pattern that is no ARN.
     """
     tests = [_pattern(split_variables(value) if variables and "${" in value else [value]) for value in values]
+    if not tests:  # with nothing to compare there is nothing that could not be compared
+        return lambda value, context: False
     no_arn = None if comparison.negated else False
 
     def test(value: str, context: Context) -> bool | None:
