@@ -97,12 +97,13 @@ class Guard:
     def __init__(self, policies: PolicySet | PolicySource, *, log: DecisionLog | None = None,
                  names: ResourceNames = ResourceNames(), clock: Callable[[], datetime] = now_utc,  # noqa: B008
                  new_id: Callable[[], str] = new_decision_id) -> None:
-        self._policies = policies
+        self._nothing = PolicySet(revision="none")
+        self._source = None if isinstance(policies, PolicySet) else policies
+        self._policies = policies if isinstance(policies, PolicySet) else self._nothing
         self._log = log
         self._names = names
         self._clock = clock
         self._new_id = new_id
-        self._nothing = PolicySet(revision="none")
         self._requirements: list[Requirement] = []
         self._second = (-1, "", "")
         self._principals: tuple[PolicySet, _Principals] = (self._nothing, Memo(_KEPT_PRINCIPALS))
@@ -210,7 +211,7 @@ class Guard:
         Raises:
             UnavailableError: there are none.
         """
-        return self._policies if isinstance(self._policies, PolicySet) else self._policies.current
+        return self._policies if self._source is None else self._source.current
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:

@@ -55,7 +55,7 @@ class HTTPExchange:
         await self._send(message)
 
     def _started(self, message: Message) -> Message:
-        headers = message.get("headers") or ()
+        headers = list(message.get("headers") or ())
         said = {name for name, _ in headers}
         if b"content-length" in said or b"Content-Length" in said:
             self._make_watch = None  # of a known length, so it ends by itself and cannot be cut cleanly

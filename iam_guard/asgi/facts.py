@@ -36,9 +36,8 @@ NO_FACTS = ResourceFacts()
 Resolver = Callable[[HTTPRequest, Match, Principal], Awaitable[ResourceFacts]]
 
 
-def question(action: str, resource: str, given: Mapping[str, ContextValue], facts: ResourceFacts) -> Question:
-    """The question about one pair of a route."""
-    if facts is NO_FACTS:
-        return Question(action, resource, given)
+def with_facts(question: Question, facts: ResourceFacts) -> Question:
+    """Add what is known about the resource to the question about it."""
     tags = {f"aws:ResourceTag/{tag}": value for tag, value in facts.tags.items()}
-    return Question(action, resource, {**given, **facts.context, **tags}, facts.policy, facts.account)
+    return question._replace(context={**question.context, **facts.context, **tags}, resource_policy=facts.policy,
+                             resource_account=facts.account)

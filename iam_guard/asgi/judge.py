@@ -11,7 +11,7 @@ from typing import Any
 
 from iam_guard.asgi.cors import is_preflight
 from iam_guard.asgi.denials import Denials
-from iam_guard.asgi.facts import NO_FACTS, Resolver, ResourceFacts, question
+from iam_guard.asgi.facts import Resolver, ResourceFacts, with_facts
 from iam_guard.asgi.rules import Rules
 from iam_guard.errors import AccessDeniedError, ConfigurationError, IAMGuardError, UnavailableError
 from iam_guard.guard import Question
@@ -76,7 +76,7 @@ class Judge:
         match = rules.mapper.match(request)
         if isinstance(match, Match) and match.route.public:
             self.counts["public"] += 1
-            return Admission(self._caller(_ANONYMOUS, request, scope, match.route.key))
+            return Admission(self._caller(_ANONYMOUS, request, scope, match.route.template))
         principal = await rules.authenticator.authenticate(request)
         if principal is None:
             if not rules.allow_anonymous or isinstance(match, Unmapped):
@@ -89,11 +89,12 @@ class Judge:
     async def _decided(self, request: HTTPRequest, match: Match, principal: Principal,
                        scope: Mapping[str, Any]) -> Admission | Denial:
         rules, guard = self._rules, self._guard
-        caller = self._caller(principal, request, scope, match.route.key)
+        caller = self._caller(principal, request, scope, match.route.template)
         checks = match.checks(request, principal.context)
         given = match.context(request, principal.context)
-        facts = NO_FACTS if rules.resolver is None else await self._resolved(rules.resolver, request, match, principal)
-        questions = [question(*pair, given, NO_FACTS if place else facts) for place, pair in enumerate(checks)]
+        questions = [Question(action, resource, given) for action, resource in checks]
+        if rules.resolver is not None:
+            questions[0] = with_facts(questions[0], await self._resolved(rules.resolver, request, match, principal))
         policies = guard.policies
         caller.decisions += guard.authorize_many(principal, questions)
         for decision in caller.decisions:

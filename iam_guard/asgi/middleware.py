@@ -92,11 +92,11 @@ class IAMGuardMiddleware:
         if kind == "lifespan":
             await self._lifespan(scope, receive, send)
         elif kind == "http" or kind == "websocket":
-            before = current_caller.set(current_caller.get())
+            before = current_caller.get()
             try:
                 await self._connection(scope, receive, send)
             finally:
-                current_caller.reset(before)
+                current_caller.set(before)
         else:
             raise ConfigurationError(Fault(f"'{kind}' connections cannot be judged and are refused"))
 
