@@ -46,7 +46,8 @@ def _bars(panel: Axes, figures: Figures, workload: str, title: str) -> None:
 
 def _lines(panel: Axes, figures: Figures) -> None:
     for key, row in figures.items():
-        points = [(_size(name), timed.cold) for name, timed in row.items() if name.startswith("W2 ")]
+        points = [(_size(name), timed.cold) for name, timed in row.items()
+                  if name.startswith("W2 ") and not name.endswith("busy")]
         if points:
             panel.plot(*zip(*points, strict=True), marker="o", color=_color(key), label=ENGINES[key].name,
                        linewidth=3 if key == "ours" else 1.3)

@@ -116,7 +116,7 @@ class _Run:
         questions = self.questions[number * self.part:][:self.part]
         requests = [self.engine.request(one) for one in questions]
         self.cold += block_times(self.engine.decide, requests, self.size)
-        for question in questions[:3]:
+        for question in questions[:3 if self.size == 1 else 10]:
             again = [self.engine.request(copy.deepcopy(question)) for _ in range(self.size * 3)]
             self.hot.append(min(block_times(self.engine.decide, again, self.size)))
 

@@ -45,7 +45,7 @@ class Upkeep:
 
 def measure_upkeep(stored: int) -> Upkeep:
     """Measure everything, on W2 with *stored* statements where size matters."""
-    workload = many_tenants(stored)
+    workload = many_tenants(stored, busy=100)
     engine = Ours(workload)
     load_ms = timed_load(engine)
     change_ms, unchanged_us = _change(engine, workload)
@@ -56,7 +56,7 @@ def measure_upkeep(stored: int) -> Upkeep:
 
 def _first() -> tuple[float, float]:
     times: list[float] = []
-    for workload in (one_service(), many_tenants(1_000)):
+    for workload in (one_service(), many_tenants(1_000, busy=100)):
         for _ in range(3):
             engine = Ours(workload)
             engine.load()

@@ -247,7 +247,13 @@ def _service_context(caller: Caller, chance: random.Random, number: int) -> dict
 # --- W2 -------------------------------------------------------------------------------------------------
 
 
-def many_tenants(stored: int, busy: int = 100) -> Workload:
+#: Tenants that ask, in every size of W2, so that sizes differ in what is stored and in nothing else.
+BUSY = 10
+#: Tenants that ask in the variant where what is in use no longer fits the processor's caches.
+VERY_BUSY = 1_000
+
+
+def many_tenants(stored: int, busy: int = BUSY) -> Workload:
     """W2: many tenants with ten statements each, held by three groups that their callers are all in.
 
     Args:
@@ -274,8 +280,9 @@ def many_tenants(stored: int, busy: int = 100) -> Workload:
         return _asked(caller, statement, context, _TENANT_ACTIONS, chance, number)
 
     size = f"{stored // 1000}k" if stored >= 1000 else str(stored)
-    return Workload(f"W2 {size}", f"many tenants: {stored:,} statements, {tenants:,} tenants, callers in 3 groups",
-                    True, statements, callers, _TENANT_ACTIONS, ask)
+    name = f"W2 {size}" if busy == BUSY else f"W2 {size} busy"
+    about = f"{tenants:,} tenants of 10 statements; callers of {len(asking):,} tenants, in 3 groups"
+    return Workload(name, about, True, statements, callers, _TENANT_ACTIONS, ask)
 
 
 _GROUPS = ("readers", "writers", "owners")
@@ -385,6 +392,7 @@ def _worst_context(caller: Caller, chance: random.Random, number: int) -> dict[s
 
 
 def all_workloads(*, largest: int = 100_000) -> list[Workload]:
-    """Every workload, W2 in sizes up to *largest*."""
+    """Every workload; W2 in sizes up to *largest*, and the largest once more with many tenants asking."""
     sizes = [stored for stored in (100, 1_000, 10_000, 100_000) if stored <= largest]
-    return [one_service(), *map(many_tenants, sizes), worst_case(), worst_case(distinct_patterns=True)]
+    return [one_service(), *map(many_tenants, sizes), many_tenants(sizes[-1], VERY_BUSY),
+            worst_case(), worst_case(distinct_patterns=True)]
