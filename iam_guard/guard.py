@@ -284,10 +284,11 @@ class Guard:
                 known: Context) -> Decision:
         started = perf_counter() if self._log is not None else 0.0
         try:
-            context = _with_given(known, question.context) if question.context else known
-            decision = policies.evaluate(AuthorizationRequest(
-                principal, question.action, self._names.expand(question.resource, question.action), context,
-                question.resource_account, question.resource_policy))
+            action, resource, given, policy, account = question
+            if not resource.startswith("arn:"):
+                resource = self._names.expand(resource, action)
+            context = _with_given(known, given) if given else known
+            decision = policies.evaluate(AuthorizationRequest(principal, action, resource, context, account, policy))
         except Exception as error:
             return self._undecided(principal, question, error)
         if decision.error:

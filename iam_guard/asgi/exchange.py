@@ -25,9 +25,12 @@ class HTTPExchange:
         send: Of the server.
         vary: Request headers that made the answer; empty for an answer that everybody may have.
         make_watch: Makes the watch over a stream, if there is to be one.
+
+    Attributes:
+        watch: To be stopped when the application has returned.
     """
 
-    __slots__ = ("_make_watch", "_scope", "_send", "_vary", "_watch", "ended", "receive", "started")
+    __slots__ = ("_make_watch", "_scope", "_send", "_vary", "ended", "receive", "started", "watch")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, vary: bytes, make_watch: MakeWatch) -> None:
         self.receive = receive
@@ -36,7 +39,7 @@ class HTTPExchange:
         self._send = send
         self._vary = vary
         self._make_watch: MakeWatch | None = make_watch
-        self._watch: Watch | None = None
+        self.watch: Watch | None = None
         self._scope = scope
 
     async def send(self, message: Message) -> None:
@@ -49,19 +52,19 @@ class HTTPExchange:
             self.started = True
             message = self._started(message)
         elif self._make_watch is not None and message.get("more_body"):
-            self._watch, self._make_watch = self._make_watch(self), None
-            if self._watch is not None:
-                self._watch.start()
+            self.watch, self._make_watch = self._make_watch(self), None
+            if self.watch is not None:
+                self.watch.start()
         await self._send(message)
 
     def _started(self, message: Message) -> Message:
         headers = list(message.get("headers") or ())
-        said = {name for name, _ in headers}
+        said = dict(headers)
         if b"content-length" in said or b"Content-Length" in said:
             self._make_watch = None  # of a known length, so it ends by itself and cannot be cut cleanly
         if not self._vary:
-            return message
-        if said <= _UNRELATED:
+            return {**message, "headers": headers}
+        if _UNRELATED.issuperset(said):
             return {**message, "headers": [*headers, _PRIVATE, (b"vary", self._vary)]}
         return {**message, "headers": private(headers, self._vary)}
 
@@ -69,14 +72,6 @@ class HTTPExchange:
         """End the response, from this moment on; the server tells the application that its client has gone."""
         self.ended = True
         return self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def refuse(self) -> None:
-        """Nothing can be said any more once a response has begun: the server cuts the connection."""
-
-    async def stop(self) -> None:
-        """The application has returned."""
-        if self._watch is not None:
-            await self._watch.stop()
 
 
 class SocketExchange:
@@ -86,16 +81,19 @@ class SocketExchange:
         receive: Of the server.
         send: Of the server.
         make_watch: Makes the watch over the connection, if there is to be one.
+
+    Attributes:
+        watch: To be stopped when the application has returned.
     """
 
-    __slots__ = ("_receive", "_send", "_watch", "ended", "make_watch", "started")
+    __slots__ = ("_receive", "_send", "ended", "started", "watch")
 
     def __init__(self, receive: Receive, send: Send, make_watch: MakeWatch) -> None:
         self.started = False
         self.ended = False
         self._receive = receive
         self._send = send
-        self._watch = make_watch(self)
+        self.watch = make_watch(self)
 
     async def receive(self) -> Message:
         """The next message for the application; after the end, none but the end."""
@@ -110,8 +108,8 @@ class SocketExchange:
             raise OSError("the access that opened this connection has ended")
         if message["type"] == "websocket.accept":
             self.started = True
-            if self._watch is not None:
-                self._watch.start()
+            if self.watch is not None:
+                self.watch.start()
         await self._send(message)
 
     def end(self) -> Awaitable[None]:
@@ -124,10 +122,6 @@ class SocketExchange:
         if not self.ended:
             await self.end()
 
-    async def stop(self) -> None:
-        """The application has returned."""
-        if self._watch is not None:
-            await self._watch.stop()
 
 
 def private(headers: Headers, vary: bytes) -> list[tuple[bytes, bytes]]:

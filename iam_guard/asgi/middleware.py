@@ -94,18 +94,15 @@ class IAMGuardMiddleware:
         elif kind == "http" or kind == "websocket":
             before = current_caller.get()
             try:
-                await self._connection(scope, receive, send)
+                verdict = await self._judge.judge(scope)
+                if isinstance(verdict, Denial):
+                    await send_denial(verdict, scope, send)
+                else:
+                    await self._run(verdict, receive, send)
             finally:
                 current_caller.set(before)
         else:
             raise ConfigurationError(Fault(f"'{kind}' connections cannot be judged and are refused"))
-
-    async def _connection(self, scope: Scope, receive: Receive, send: Send) -> None:
-        verdict = await self._judge.judge(scope)
-        if isinstance(verdict, Denial):
-            await send_denial(verdict, scope, send)
-        else:
-            await self._run(verdict, receive, send)
 
     async def _run(self, admission: Admission, receive: Receive, send: Send) -> None:
         scope = admission.caller.scope
@@ -115,12 +112,14 @@ class IAMGuardMiddleware:
         except ANSWERED as error:
             if not exchange.started:
                 await send_denial(self._judge.denials.of_error(error, admission.caller.request), scope, send)
-            elif scope["type"] == "http":
-                raise
-            else:
+            elif isinstance(exchange, SocketExchange):
                 await exchange.refuse()
+            else:
+                raise  # nothing can be said any more: the server cuts the connection
         finally:
-            await exchange.stop()
+            if exchange.watch is not None:
+                await exchange.watch.stop()
+            admission.caller.scope = {}  # a caller and its scope know each other; let go of both at once
 
     def _exchange(self, admission: Admission, receive: Receive, send: Send) -> HTTPExchange | SocketExchange:
         def watch(exchange: HTTPExchange | SocketExchange) -> Watch | None:
