@@ -234,7 +234,7 @@ class Guard:
         if not dot:
             return caller.scope.get("path_params", EMPTY).get(name)
         if source == "claim":
-            return caller.principal.context.get(f"jwt:{ascii_lower(key)}")
+            return caller.principal.context.get(ascii_lower(key if ":" in key else f"jwt:{key}"))
         if caller.request is None:
             return None
         values = caller.request.query.get(key, ()) if source == "query" else caller.request.header_values(key)
