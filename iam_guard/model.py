@@ -79,7 +79,9 @@ def scalar_text(value: Scalar) -> str:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, float | Decimal):
         return format(Decimal(repr(value)) if isinstance(value, float) else value, "f")
-    return str(value)
+    if isinstance(value, int | ipaddress.IPv4Address | ipaddress.IPv6Address):
+        return str(value)
+    raise TypeError(f"a context value cannot be a {type(value).__name__}; leave out a key that has no value")
 
 
 def normalise_context(context: Mapping[str, ContextValue]) -> dict[str, str | tuple[str, ...]]:
