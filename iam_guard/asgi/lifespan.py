@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Protocol
 
 from iam_guard.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from iam_guard.errors import IAMGuardError
 
 _logger = logging.getLogger("iam_guard")
 
@@ -46,7 +47,8 @@ class Lifespan:
                     started.push_async_callback(part.close)
                     await part.start()
             except Exception as error:
-                _logger.exception("the guard could not start")
+                # Wrong settings need their faults told, not where in our code they were found.
+                _logger.error("the guard could not start: %s", error, exc_info=not isinstance(error, IAMGuardError))
                 await started.aclose()
                 await send({"type": "lifespan.startup.failed", "message": f"iam_guard could not start: {error}"})
                 return

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from iam_guard.asgi.facts import Resolver
 from iam_guard.asgi.middleware import IAMGuardMiddleware
 from iam_guard.config.place import Origin
 from iam_guard.config.schema import SettingsFile
@@ -78,13 +79,19 @@ def load_settings(path: str | os.PathLike[str]) -> Settings:
     return Settings(values, Origin(source.file, place.parent, source.position))
 
 
-def protect(app: Any, path: str | os.PathLike[str] = "iam-guard.yaml") -> IAMGuardMiddleware:
+def protect(app: Any, path: str | os.PathLike[str] = "iam-guard.yaml", *,
+            resolver: Resolver | None = None) -> IAMGuardMiddleware:
     """Put the guard that a settings file describes in front of an ASGI application.
+
+    Args:
+        app: The application.
+        path: The settings file.
+        resolver: Looks up facts about the resource, such as its owner and tags, before the decision.
 
     Raises:
         ConfigurationError: with everything that is wrong with the settings or the route map.
     """
-    return load_settings(path).build().middleware(app)
+    return load_settings(path).build().middleware(app, resolver=resolver)
 
 
 def _read(place: Path) -> str:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from iam_guard.asgi.facts import Resolver
 from iam_guard.asgi.lifespan import Part
 from iam_guard.asgi.middleware import IAMGuardMiddleware
 from iam_guard.config.issuers import read_issuers
@@ -44,8 +45,12 @@ class Wiring:
     settings: SettingsFile
     parts: tuple[Part, ...]
 
-    def middleware(self, app: Any) -> IAMGuardMiddleware:
+    def middleware(self, app: Any, *, resolver: Resolver | None = None) -> IAMGuardMiddleware:
         """The door in front of *app*; it starts and closes all parts with the application.
+
+        Args:
+            app: An ASGI application.
+            resolver: Looks up facts about the resource, such as its owner and tags, before the decision.
 
         Raises:
             ConfigurationError: the route map is wrong, or decorators of the application are.
@@ -53,6 +58,7 @@ class Wiring:
         settings = self.settings
         return IAMGuardMiddleware(
             app, guard=self.guard, authenticator=self.authenticator, mapper=self.routes.mapper(app),
+            resolver=resolver,
             edge=settings.edge, preflight=settings.cors, docs_public=settings.docs_public,
             allow_anonymous=settings.allow_anonymous, end_streams=settings.streams.end,
             recheck_seconds=settings.streams.recheck_seconds, http_headers=settings.context.headers,
