@@ -29,7 +29,7 @@ def print_tables(figures: Figures, workloads: Sequence[Workload], upkeep: Upkeep
         console.print(note, style="dim", highlight=False)
     if upkeep:
         console.print(_upkeep(upkeep))
-    console.print(_targets(judged))
+    console.print(targets_table(judged))
 
 
 def _decisions(figures: Figures, workloads: Sequence[Workload]) -> Table:
@@ -84,7 +84,8 @@ def _upkeep(upkeep: Upkeep) -> Table:
     return table
 
 
-def _targets(judged: Sequence[Target]) -> Table:
+def targets_table(judged: Sequence[Target]) -> Table:
+    """Every target, and whether it is met."""
     table = Table(title="targets")
     table.add_column("figure")
     table.add_column("measured", justify="right")
