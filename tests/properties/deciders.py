@@ -7,6 +7,8 @@ from typing import Any
 
 import oracle
 
+from iam_guard.simulation import evaluate_case
+
 Decider = Callable[[dict[str, Any]], str]
 
 
@@ -14,4 +16,8 @@ def reference_evaluator(case: dict[str, Any]) -> str:
     return oracle.evaluate(case).verdict
 
 
-DECIDERS: dict[str, Decider] = {"oracle": reference_evaluator}
+def engine(case: dict[str, Any]) -> str:
+    return evaluate_case(case).verdict.value
+
+
+DECIDERS: dict[str, Decider] = {"oracle": reference_evaluator, "engine": engine}

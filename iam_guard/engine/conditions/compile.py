@@ -61,6 +61,9 @@ def compile_condition(condition: Condition, statement: Statement, *, broken: boo
         if quick is not None:
             return quick
     test = FAMILIES[family](operator.comparison, condition.values, statement.variables)
+    negated_set = operator.comparison.negated and operator.qualifier is not Qualifier.NONE
+    if negated_set and not condition.values and not statement.is_deny:
+        return _granted_against_nothing(key, operator.qualifier)
     match operator.qualifier:
         case Qualifier.ALL:
             return _for_all(key, test, operator.comparison.negated, statement.is_deny)
@@ -100,6 +103,11 @@ def _single(key: str, test: ValueTest, operator: Operator, deny: bool) -> Condit
         return hit is not negated
 
     return holds
+
+
+def _granted_against_nothing(key: str, qualifier: Qualifier) -> ConditionTest:
+    """A negated set operator with an empty list in an Allow: only ForAllValues over no values grants (3.9)."""
+    return lambda context: qualifier is Qualifier.ALL and not any(_set_of(context.get(key)))
 
 
 def _for_all(key: str, test: ValueTest, negated: bool, deny: bool) -> ConditionTest:
