@@ -22,7 +22,7 @@ def write_chart(path: Path, figures: Figures, machine: Mapping[str, str]) -> Non
     _bars(panels[0], figures, "W1", "W1: one service, 20 roles of 50 statements")
     _lines(panels[1], figures)
     _bars(panels[2], figures, "W3", "W3: 1,000 applicable statements")
-    about = ", ".join(f"{name} {value}" for name, value in machine.items() if name != "load average")
+    about = f"{machine['interpreter']}, {machine['processor']}, {machine['cores']} cores"
     drawing.suptitle(f"A decision on a request not seen before, median µs ({about})", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing.savefig(path, dpi=110)

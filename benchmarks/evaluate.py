@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -29,6 +30,7 @@ from benchmarks.upkeep import Upkeep, measure_upkeep
 from benchmarks.workloads import Workload, all_workloads
 
 QUICK = Limits(seconds=0.3, requests=900)
+CHART = Path("docs/benchmarks.png")
 FULL = Limits(seconds=2, requests=9_000)
 
 
@@ -45,7 +47,7 @@ def main(
     workloads: Annotated[str, typer.Option(help="Workloads, by comma: W1, W2, W3, W3b.")] = "",
     upkeep: Annotated[bool, typer.Option(help="Measure loading, memory, first decisions and change too.")] = True,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,
-    chart: Annotated[Path | None, typer.Option(help="Write a chart (PNG) here.")] = None,
+    chart: Annotated[Path | None, typer.Option(help=f"Write a chart (PNG) here. A whole run writes {CHART}.")] = None,
 ) -> None:
     """Time decisions of iam_guard and of other engines on the same workloads."""
     wanted = only.split(",") if only else list(ENGINES)
@@ -65,10 +67,14 @@ def main(
         print(json.dumps(_as_json(figures, kept, judged), indent=2))
     else:
         print_tables(figures, chosen, kept, judged, machine())
-    if chart:
+    if chart is None and not (quick or only or workloads):
+        chart = CHART
+    if chart and find_spec("matplotlib"):
         from benchmarks.chart import write_chart
 
         write_chart(chart, figures, machine())
+    elif chart:
+        Console(stderr=True).print(f"no chart: matplotlib is not installed; it is in the extra 'bench' ({chart})")
 
 
 def run(kinds: dict[str, type[Engine]], workloads: list[Workload], limits: Limits,
@@ -89,7 +95,7 @@ def machine() -> dict[str, str]:
     """What the figures depend on."""
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.processor()) if Path("/proc/cpuinfo").exists() else ""
-    return {"python": f"{platform.python_implementation()} {platform.python_version()}",
+    return {"interpreter": f"{platform.python_implementation()} {platform.python_version()}",
             "processor": model or platform.machine(), "cores": str(os.cpu_count()),
             "load average": f"{os.getloadavg()[0]:.1f}", "yardstick": f"{yardstick() / 1e3:.1f} µs"}
 
