@@ -7,7 +7,13 @@
     ├── AuthenticationError      credentials were sent and are not acceptable
     ├── AccessDeniedError        a Decision said no and somebody asked to enforce it
     ├── RequestRefusedError      the request itself is malformed or ambiguous
-    └── UnavailableError         a decision cannot be made now (nothing loaded, keys never fetched)
+    ├── UnavailableError         a decision cannot be made now (nothing loaded, keys never fetched)
+    │   └── HistoryGoneError       a store no longer knows what changed since then
+    └── DirectoryError           an operation on the directory was refused; code and status are IAM's
+        ├── NoSuchEntityError, EntityAlreadyExistsError, DeleteConflictError, LimitExceededError
+        ├── ConcurrentModificationError, MalformedPolicyDocumentError, InvalidInputError
+        ├── PolicyNotAttachableError, UnmodifiableEntityError
+        └── OperationDeniedError   the caller may not do it; carries the Decision where there is one
 
 Messages start in lower case, name the thing in question in single quotes and end without a full stop.
 """
@@ -142,3 +148,97 @@ class RequestRefusedError(IAMGuardError):
 
 class UnavailableError(IAMGuardError):
     """A decision cannot be made at the moment; the door answers 503 and nothing runs."""
+
+
+class HistoryGoneError(UnavailableError):
+    """A store no longer knows what changed since a revision; everything has to be read again."""
+
+
+class DirectoryError(IAMGuardError):
+    """An operation on the directory was refused, and changed nothing.
+
+    Attributes:
+        code: IAM's name of the error (language specification, section 7.1).
+        status: The HTTP status that belongs to it.
+    """
+
+    code = "ServiceFailure"
+    status = 500
+
+
+class NoSuchEntityError(DirectoryError):
+    """What was named does not exist."""
+
+    code, status = "NoSuchEntity", 404
+
+
+class EntityAlreadyExistsError(DirectoryError):
+    """The name is taken, be it in other case."""
+
+    code, status = "EntityAlreadyExists", 409
+
+
+class DeleteConflictError(DirectoryError):
+    """Something still hangs on what should be deleted."""
+
+    code, status = "DeleteConflict", 409
+
+
+class LimitExceededError(DirectoryError):
+    """A quota is used up."""
+
+    code, status = "LimitExceeded", 409
+
+
+class ConcurrentModificationError(DirectoryError):
+    """Somebody else changed it meanwhile; read again and try again."""
+
+    code, status = "ConcurrentModification", 409
+
+
+class MalformedPolicyDocumentError(DirectoryError):
+    """A policy document was refused.
+
+    Args:
+        message: What IAM says about the first fault.
+        faults: All of them, each with its place.
+    """
+
+    code, status = "MalformedPolicyDocument", 400
+
+    def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
+
+
+class InvalidInputError(DirectoryError):
+    """A parameter is not acceptable."""
+
+    code, status = "InvalidInput", 400
+
+
+class PolicyNotAttachableError(DirectoryError):
+    """The policy may not be attached."""
+
+    code, status = "PolicyNotAttachable", 400
+
+
+class UnmodifiableEntityError(DirectoryError):
+    """It belongs to the platform and is not changed here."""
+
+    code, status = "UnmodifiableEntity", 400
+
+
+class OperationDeniedError(DirectoryError):
+    """The caller may not do this.
+
+    Args:
+        message: Why, for the operator.
+        decision: The decision, where the engine made one.
+    """
+
+    code, status = "AccessDenied", 403
+
+    def __init__(self, message: str, decision: Decision | None = None) -> None:
+        super().__init__(message)
+        self.decision = decision

@@ -1,0 +1,106 @@
+"""Directory: performs operations on a store, each as one write, for a caller who may."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol, cast
+
+from iam_guard.directory.operation import Answer, Operation, Work
+from iam_guard.directory.port import DirectoryStore, Note, Reading, Writing
+from iam_guard.directory.quotas import Quotas
+from iam_guard.directory.secrets import Secrets
+from iam_guard.errors import ConcurrentModificationError
+from iam_guard.model import Principal
+
+_ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_ID_LENGTH = 21
+
+
+def new_unique_id(prefix: str) -> str:
+    """``AIDA`` and seventeen more letters and digits, never the same twice."""
+    return prefix + "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH - len(prefix)))
+
+
+class Referee(Protocol):
+    """Says whether an operation may be; see :mod:`iam_guard.directory.authorization`."""
+
+    def before(self, operation: Operation, work: Work) -> None:
+        """Whether the caller may perform it.
+
+        Raises:
+            OperationDeniedError: not.
+        """
+        ...
+
+    def after(self, operation: Operation, work: Work) -> None:
+        """Whether what it did gives nobody more than the caller has.
+
+        Raises:
+            OperationDeniedError: it does.
+        """
+        ...
+
+
+class Directory:
+    """Accounts, users, groups, roles and policies, and IAM's operations on them.
+
+    Args:
+        store: Where they are kept.
+        referee: Decides who may do what.
+        quotas: How much of everything there may be.
+        secrets: Hashes passwords and encrypts secret access keys.
+        clock: Tells the time, in UTC.
+        new_id: Makes unique ids.
+    """
+
+    def __init__(self, store: DirectoryStore, *, referee: Referee, secrets: Secrets, quotas: Quotas = Quotas(),  # noqa: B008
+                 clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+                 new_id: Callable[[str], str] = new_unique_id) -> None:
+        self.store = store
+        self._referee, self._quotas, self._secrets, self._clock, self._new_id = referee, quotas, secrets, clock, new_id
+
+    def perform(self, operation: Operation, *, by: Principal, account: str = "",
+                if_revision: int | None = None) -> Answer:
+        """Perform an operation, whole or not at all.
+
+        Args:
+            operation: What to do.
+            by: Who asks.
+            account: The account to work in; the caller's own when empty.
+            if_revision: Where the caller edits what was read earlier: the directory's revision then. When
+                anything the operation changes has changed since, nothing is done.
+
+        Raises:
+            DirectoryError: it cannot or may not be done; nothing is kept of it.
+            UnavailableError: the store cannot be reached.
+        """
+        account = account or by.account
+        if not operation.changes:
+            with self.store.read() as reading:
+                return self._run(operation, self._work(reading, by, account))
+        now = self._clock()
+        note = Note(by.arn, type(operation).__name__, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        with self.store.write(note) as tx:
+            answer = self._run(operation, self._work(tx, by, account))
+            _check_unchanged(tx, if_revision)
+            return answer
+
+    def _run(self, operation: Operation, work: Work) -> Answer:
+        self._referee.before(operation, work)
+        answer = operation.run(work)
+        if operation.changes:
+            self._referee.after(operation, work)
+        return answer
+
+    def _work(self, tx: Reading, by: Principal, account: str) -> Work:
+        return Work(cast(Writing, tx), account, by, self._quotas, self._clock(), self._new_id, self._secrets)
+
+
+def _check_unchanged(tx: Writing, since: int | None) -> None:
+    if since is None:
+        return
+    for entry in tx.entries():
+        if entry.before is not None and tx.revision_of(entry.key) > since:
+            raise ConcurrentModificationError(f"{entry.key.kind} {entry.key.name} was changed since revision {since}.")
