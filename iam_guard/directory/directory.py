@@ -95,7 +95,7 @@ class Directory:
         return answer
 
     def _work(self, tx: Reading, by: Principal, account: str) -> Work:
-        return Work(cast(Writing, tx), account, by, self._quotas, self._clock(), self._new_id, self._secrets)
+        return Work(cast("Writing", tx), account, by, self._quotas, self._clock(), self._new_id, self._secrets)
 
 
 def _check_unchanged(tx: Writing, since: int | None) -> None:

@@ -7,7 +7,7 @@ that was given or as ISO 8601 in UTC. What an entity is attached to stands in th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -479,7 +479,7 @@ AnyEntity = (Settings | Account | User | Group | Role | ManagedPolicy | AccessKe
              | StandingPolicy | Organization | Unit | ControlPolicy)
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_decode = msgspec.json.Decoder(AnyEntity).decode
+_decode: Callable[[bytes | str], AnyEntity] = msgspec.json.Decoder(AnyEntity).decode
 
 
 def to_json(entity: AnyEntity) -> bytes:
