@@ -9,7 +9,7 @@ import typer
 
 from iam_guard.cli.failures import WRONG
 from iam_guard.cli.inspection import Inspection, Kind
-from iam_guard.cli.output import Format, note, print_json, print_text
+from iam_guard.cli.output import Format, count_of, note, print_json, print_text
 from iam_guard.errors import Fault
 from iam_guard.policy.document import Mode
 
@@ -56,12 +56,8 @@ def _print(inspection: Inspection) -> None:
     files, faults = len(inspection.looked_at), len(inspection.faults)
     if inspection.kind is Kind.AUTO and any(fault.code == "UNSUPPORTED_PRINCIPAL" for fault in inspection.faults):
         note("a policy with principals is one of a resource or a role: say so with --kind resource or --kind trust")
-    note(f"{_many(files, 'file or folder', 'files and folders')} checked: "
-         f"{_many(faults, 'fault', 'faults') if faults else 'nothing is wrong'}")
-
-
-def _many(count: int, one: str, several: str) -> str:
-    return f"{count} {one if count == 1 else several}"
+    note(f"{count_of(files, 'file or folder', 'files and folders')} checked: "
+         f"{count_of(faults, 'fault', 'faults') if faults else 'nothing is wrong'}")
 
 
 def _as_json(inspection: Inspection) -> dict[str, Any]:

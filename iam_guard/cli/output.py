@@ -100,6 +100,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *,
     console().print(table)
 
 
+def count_of(count: int, one: str, several: str) -> str:
+    """Say how many there are."""
+    return f"{count} {one if count == 1 else several}"
+
+
 # On standard error
 
 

@@ -12,7 +12,7 @@ import typer
 
 from iam_guard.cli.cases import STANDARD_INPUT, CaseLine, check_form, opened, read_cases
 from iam_guard.cli.failures import WRONG
-from iam_guard.cli.output import Format, note, print_json_line, print_table, styled
+from iam_guard.cli.output import Format, count_of, note, print_json_line, print_table, styled
 from iam_guard.cli.progress import watched
 from iam_guard.errors import DocumentError, IAMGuardError
 from iam_guard.simulation import evaluate_case
@@ -53,7 +53,8 @@ def simulate(
         else:
             _print_table(answers)
     if check:
-        note(f"{counted['cases']} cases: {counted['different']} answered otherwise, {counted['error']} not readable")
+        note(f"{count_of(counted['cases'], 'case', 'cases')}: {counted['different']} answered otherwise, "
+             f"{counted['error']} not readable")
     if counted["different"] or counted["error"]:
         raise typer.Exit(WRONG)
 

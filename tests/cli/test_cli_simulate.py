@@ -111,6 +111,11 @@ def test_check_prints_what_is_answered_otherwise(run: Any, cases: Any) -> None:
     assert result.exit_code == 1
 
 
+def test_one_case_is_one_case(run: Any, cases: Any) -> None:
+    result = run("simulate", "--cases", cases(a_case(verdict="allowed")), "--check")
+    assert result.stderr == "1 case: 0 answered otherwise, 0 not readable\n"
+
+
 def test_check_is_silent_when_all_is_right(run: Any, cases: Any) -> None:
     result = run("simulate", "--cases", cases(a_case(verdict="allowed")), "--check")
     assert (result.exit_code, result.stdout) == (0, "")
