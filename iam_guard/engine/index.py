@@ -129,7 +129,8 @@ class LargeIndex:
         hit = self._matching(key, context)
         if not hit:
             return None
-        finder = self._finders.get(hit) or self._finders.keep(hit, self._make_finder(hit))
+        finder = (self._finders.get(hit) or self._finders.recall(hit)
+                  or self._finders.keep(hit, self._make_finder(hit)))
         return finder(context)
 
     def _matching(self, key: str, context: Context) -> int:
@@ -177,7 +178,7 @@ class Layer:
 
     def action(self, name: str) -> ActionIndex:
         """The index of an action, however it is spelled; made when first needed."""
-        found = self.actions.get(name)
+        found = self.actions.get(name) or self.actions.recall(name)
         if found is None:
             lower = ascii_lower(name)
             found = self.actions.get(lower) or ActionIndex(

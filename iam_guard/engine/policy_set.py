@@ -8,24 +8,21 @@ from typing import Any
 from iam_guard.engine.arn import account_of, resource_key
 from iam_guard.engine.attachments import Attachments, Guardrails, Holder, Policy
 from iam_guard.engine.combine import Case, Subject, Target, decide
+from iam_guard.engine.compiler import Compiler
 from iam_guard.engine.decision import Decision, ReasonType, Verdict
 from iam_guard.engine.index import Layer
 from iam_guard.engine.memo import Memo
-from iam_guard.engine.statement import CompiledPolicy
 from iam_guard.model import DEFAULT_ACCOUNT, AuthorizationRequest, Context, Principal, PrincipalKind, ascii_lower
 from iam_guard.policy.document import Mode, PolicyDocument, PolicyKind
 from iam_guard.policy.parse import parse_policy
 from iam_guard.policy.source import SourceText
 
-#: How many callers, sets of attached policies, session and resource policies are kept compiled.
+#: How many callers, and accounts with organization policies, are remembered.
 MAX_SUBJECTS = 65_536
-MAX_LAYERS = 16_384
-MAX_LOOKED_UP = 4_096
+MAX_ACCOUNTS = 8_192
 
 _NO_LAYER = Layer(())
 _COLONS_BEFORE_ACCOUNT = 3
-# Resource control policies speak of everybody, so their Principal is not even looked at.
-_NAMING_PRINCIPALS = frozenset({PolicyKind.RESOURCE, PolicyKind.TRUST, PolicyKind.ENDPOINT})
 _WITH_IDENTITY = frozenset({PrincipalKind.USER, PrincipalKind.ROLE_SESSION, PrincipalKind.FEDERATED_USER})
 
 
@@ -38,17 +35,17 @@ class PolicySet:
     Args:
         attachments: What is attached to whom.
         revision: Names this state of the policies in records.
+        compiler: Remembers compiled policies; by default its own. See :meth:`successor`.
     """
 
-    def __init__(self, attachments: Attachments = Attachments(), *, revision: str = "") -> None:  # noqa: B008
+    def __init__(self, attachments: Attachments = Attachments(), *, revision: str = "",  # noqa: B008
+                 compiler: Compiler | None = None) -> None:
         self.attachments = attachments
         self.revision = revision
         self.speaks_of_groups = bool(attachments.groups)
-        self._policies: Memo[tuple[int, PolicyKind], CompiledPolicy] = Memo(MAX_SUBJECTS)
-        self._layers: Memo[tuple[Any, ...], Layer] = Memo(MAX_LAYERS)
+        self._compiler = compiler or Compiler()
         self._subjects: Memo[str, Subject] = Memo(MAX_SUBJECTS)
-        self._looked_up: Memo[tuple[int, PolicyKind], tuple[Any, Layer]] = Memo(MAX_LOOKED_UP)
-        self._guardrails = {account: _GuardrailLayers(self, rails) for account, rails in attachments.guardrails.items()}
+        self._guardrails: Memo[str, _GuardrailLayers] = Memo(MAX_ACCOUNTS)
         self._resources = attachments.resources
         self._extraordinary = attachments.decisive | {"sts"}
         self._plain = not (attachments.resources or attachments.guardrails or attachments.endpoint is not None)
@@ -83,6 +80,15 @@ class PolicySet:
         read = [one if isinstance(one, PolicyDocument) else parse_policy(one) for one in documents]
         names = [id] if len(read) == 1 else [f"{id}/{place}" for place in range(len(read))]
         return cls(Attachments(everyone=tuple(map(Policy, names, read))))
+
+    def successor(self, attachments: Attachments, *, revision: str) -> PolicySet:
+        """The next state of the same policies: whatever policy is the same object stays compiled.
+
+        Args:
+            attachments: What is attached to whom from now on.
+            revision: Names that state.
+        """
+        return PolicySet(attachments, revision=revision, compiler=self._compiler)
 
     # Asking
 
@@ -125,7 +131,7 @@ class PolicySet:
         session = who.session_policies
         key = resource_key(request.resource)
         return Case(self, request, who, key, request.context, subject, self._target(request, who),
-                    None if session is None else self._given(session, PolicyKind.SESSION), self._endpoint)
+                    None if session is None else self._compiler.given(session, PolicyKind.SESSION), self._endpoint)
 
     def _error(self, request: AuthorizationRequest, error: str) -> Decision:
         return Decision(Verdict.IMPLICIT_DENY, ReasonType.EVALUATION_ERROR, request, self, error=error)
@@ -154,10 +160,11 @@ class PolicySet:
         return self._subjects.get(who.key) or self._subject(who)
 
     def _subject(self, who: Principal) -> Subject:
-        return self._subjects.keep(who.key, self._make_subject(who, who.role_arn or who.user_arn or who.arn))
+        return (self._subjects.recall(who.key)
+                or self._subjects.keep(who.key, self._make_subject(who, who.role_arn or who.user_arn or who.arn)))
 
     def _make_subject(self, who: Principal, arn: str) -> Subject:
-        rails = self._guardrails.get(who.account)
+        rails = self._rails_of(who.account)
         scps = rails.scps if rails and (who.kind in _WITH_IDENTITY or who.kind is PrincipalKind.ROOT) else ()
         if who.kind not in _WITH_IDENTITY:
             return Subject(_NO_LAYER, None, scps)
@@ -171,6 +178,12 @@ class PolicySet:
         return Subject(self.layer(attached, PolicyKind.IDENTITY), boundary, scps, holder.broken,
                        "" if more else f":{who.account}:")
 
+    def _rails_of(self, account: str) -> _GuardrailLayers | None:
+        found = self._guardrails.get(account) or self._guardrails.recall(account)
+        if found is None and (rails := self.attachments.guardrails.get(account)) is not None:
+            found = self._guardrails.keep(account, _GuardrailLayers(self, rails))
+        return found
+
     # The resource's side
 
     def _target(self, request: AuthorizationRequest, who: Principal) -> Target:
@@ -180,7 +193,7 @@ class PolicySet:
         else:
             owner = request.resource_account or account_of(resource) or DEFAULT_ACCOUNT
         service = request.action.partition(":")[0].lower()
-        rails = self._guardrails.get(owner)
+        rails = self._rails_of(owner)
         same = who.account == owner
         return Target(self._resource_policy(request, service),
                       ReasonType.TRUST if service == "sts" else ReasonType.RESOURCE,
@@ -189,39 +202,13 @@ class PolicySet:
     def _resource_policy(self, request: AuthorizationRequest, service: str) -> Layer | None:
         kind = PolicyKind.TRUST if service == "sts" else PolicyKind.RESOURCE
         if request.resource_policy is not None:
-            return self._given((request.resource_policy,), kind)
+            return self._compiler.given((request.resource_policy,), kind)
         policy = self._resources.get(request.resource) if self._resources else None
         return None if policy is None else self.layer((policy,), kind)
 
-    # Compiling
-
     def layer(self, policies: Sequence[Policy], kind: PolicyKind) -> Layer:
-        """Policies that count together; callers with the same attachments share one."""
-        key = (kind, *map(id, policies))
-        found = self._layers.get(key)
-        if found is None:
-            compiled = tuple(self._compiled(policy, kind) for policy in policies)
-            found = self._layers.keep(key, Layer(compiled, names_principals=kind in _NAMING_PRINCIPALS))
-        return found
-
-    def _compiled(self, policy: Policy, kind: PolicyKind) -> CompiledPolicy:
-        found = self._policies.get((id(policy), kind))
-        if found is None:
-            found = self._policies.keep((id(policy), kind), CompiledPolicy(policy, kind))
-        return found
-
-    def _given(self, documents: tuple[PolicyDocument, ...], kind: PolicyKind) -> Layer:
-        """Documents that came with the request, compiled once as long as they are remembered."""
-        key = (id(documents[0]) if documents else 0, kind)
-        found = self._looked_up.get(key)
-        if found is not None and found[0] == documents:
-            return found[1]
-        policies = [Policy(document.id or f"{kind} policy", document) for document in documents]
-        compiled = tuple(CompiledPolicy(policy, kind) for policy in policies)
-        layer = Layer(compiled, names_principals=kind in _NAMING_PRINCIPALS)
-        if documents:
-            self._looked_up.keep(key, (documents, layer))
-        return layer
+        """Policies that count together, compiled."""
+        return self._compiler.layer(policies, kind)
 
 
 def _with_id(who: Principal, holder: Holder) -> dict[str, str | tuple[str, ...]]:
