@@ -5,12 +5,22 @@ from __future__ import annotations
 import pytest
 
 from iam_guard.engine.attachments import Attachments, Guardrails, Holder, Policy
+from iam_guard.engine.decision import Decision
 from iam_guard.engine.policy_set import PolicySet
 from iam_guard.engine.statement import CompiledPolicy
-from iam_guard.model import Principal
-from tests.engine.test_policy_set import ANN, ask, policy
+from iam_guard.model import AuthorizationRequest, Principal
+from iam_guard.policy.parse import parse_policy
 
-BEN = Principal.user("ben")
+ANN, BEN = Principal.user("ann"), Principal.user("ben")
+
+
+def policy(effect: str = "Allow", *, id: str = "p") -> Policy:
+    return Policy(id, parse_policy({"Version": "2012-10-17",
+                                    "Statement": [{"Effect": effect, "Action": "orders:*", "Resource": "*"}]}))
+
+
+def ask(policies: PolicySet, who: Principal = ANN) -> Decision:
+    return policies.evaluate(AuthorizationRequest(who, "orders:Get", "arn:app:orders::000000000000:order/1"))
 
 
 @pytest.fixture
