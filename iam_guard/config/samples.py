@@ -6,10 +6,16 @@ from iam_guard.engine.attachments import Attachments
 from iam_guard.engine.policy_set import PolicySet
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.policy.document import PolicyDocument, Statement
+from iam_guard.store.refresh import make_policy_set
 
 
-def refuse_samples(attachments: Attachments, *, revision: str) -> PolicySet:
+def refuse_samples(attachments: Attachments, *, revision: str, before: PolicySet | None = None) -> PolicySet:
     """Compile policies, unless they let everybody do everything.
+
+    Args:
+        attachments: What is attached to whom.
+        revision: Names this state of the policies.
+        before: As for :func:`~iam_guard.store.refresh.make_policy_set`.
 
     Raises:
         ConfigurationError: a document for everybody allows every action on every resource.
@@ -18,7 +24,7 @@ def refuse_samples(attachments: Attachments, *, revision: str) -> PolicySet:
               for statement in policy.document.statements if _allows_everything(statement)]
     if faults:
         raise ConfigurationError(faults)
-    return PolicySet(attachments, revision=revision)
+    return make_policy_set(attachments, revision=revision, before=before)
 
 
 def _allows_everything(statement: Statement) -> bool:

@@ -16,13 +16,12 @@ from iam_guard.config.place import Origin
 from iam_guard.config.routes import RouteSources, read_routes
 from iam_guard.config.samples import refuse_samples
 from iam_guard.config.schema import PolicySettings, SettingsFile
-from iam_guard.engine.policy_set import PolicySet
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.guard import Guard
 from iam_guard.http.naming import ResourceNames
 from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.store.file import FilePolicyStore
-from iam_guard.store.refresh import PolicyRefresher, RefreshEvent
+from iam_guard.store.refresh import PolicyRefresher, RefreshEvent, make_policy_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def build(settings: SettingsFile, origin: Origin, *,
     log, parts = origin.attempt(faults, "", lambda: make_log(settings.log, origin)) or (None, ())
     if faults or routes is None or authenticator is None:
         raise ConfigurationError(faults)
-    refresher = PolicyRefresher(store, make=PolicySet if settings.development else refuse_samples,
+    refresher = PolicyRefresher(store, make=make_policy_set if settings.development else refuse_samples,
                                 poll_seconds=places.poll_seconds, max_unsynced=places.max_unsynced, on_event=on_event)
     refresher.check()
     guard = Guard(refresher, log=log, names=names)

@@ -21,6 +21,9 @@ class Snapshot:
         partition: The partition that the store's ARNs are written with.
         account: The account that names without one belong to.
         notes: What is legal and probably not meant.
+        since: Revision of an earlier snapshot that this one shares its unchanged policies with, to the very
+            object; empty when it shares with none.
+        touched: Names (ARNs, ids of accounts, ``*`` for everybody) of what changed from there to here.
     """
 
     attachments: Attachments
@@ -28,6 +31,8 @@ class Snapshot:
     partition: str = DEFAULT_PARTITION
     account: str = DEFAULT_ACCOUNT
     notes: tuple[Fault, ...] = ()
+    since: str = ""
+    touched: frozenset[str] = frozenset()
 
 
 class PolicyStore(Protocol):

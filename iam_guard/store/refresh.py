@@ -27,7 +27,26 @@ _log = logging.getLogger("iam_guard.store")
 class PolicySetMaker(Protocol):
     """Compiles attachments."""
 
-    def __call__(self, attachments: Attachments, *, revision: str) -> PolicySet: ...
+    def __call__(self, attachments: Attachments, *, revision: str, before: PolicySet | None = None) -> PolicySet:
+        """Make a policy set.
+
+        Args:
+            attachments: What is attached to whom.
+            revision: Names this state of the policies.
+            before: A set that has policies in common with it, to the very object; given only when a store
+                that says what changed (:attr:`Snapshot.since`) brought both.
+
+        Raises:
+            DocumentError: these policies are not to be served.
+        """
+        ...
+
+
+def make_policy_set(attachments: Attachments, *, revision: str, before: PolicySet | None = None) -> PolicySet:
+    """A policy set that compiles only what *before* has not compiled."""
+    if before is None:
+        return PolicySet(attachments, revision=revision)
+    return before.successor(attachments, revision=revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +56,12 @@ class RefreshEvent:
     Attributes:
         revision: The revision now serving; empty when there never was one.
         error: Why a load failed; ``None`` when a new set was swapped in.
+        touched: Names of what changed with the new set; ``None`` when that is everything, or not known.
     """
 
     revision: str
     error: IAMGuardError | None = None
+    touched: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +76,7 @@ class RefreshStatus:
         loaded: How many times a set was swapped in.
         failed: How many loads failed.
         age: Seconds since the store was last heard from; ``None`` when it never was.
+        behind: Seconds since the store was found to hold something else than what serves; 0 when it does not.
     """
 
     is_ready: bool
@@ -64,6 +86,7 @@ class RefreshStatus:
     loaded: int
     failed: int
     age: float | None
+    behind: float = 0.0
 
 
 class PolicyRefresher:
@@ -78,7 +101,7 @@ class PolicyRefresher:
         on_event: Told of every swap and every new failure.
     """
 
-    def __init__(self, store: PolicyStore, *, make: PolicySetMaker = PolicySet, poll_seconds: float = 3.0,
+    def __init__(self, store: PolicyStore, *, make: PolicySetMaker = make_policy_set, poll_seconds: float = 3.0,
                  max_unsynced: float = 300.0, clock: Callable[[], float] = time.monotonic,
                  on_event: Callable[[RefreshEvent], None] | None = None) -> None:
         self._store, self._make, self._clock, self._on_event = store, make, clock, on_event
@@ -88,6 +111,7 @@ class PolicyRefresher:
         self._snapshot: Snapshot | None = None
         self._refused: str | None = None
         self._heard: float | None = None
+        self._behind: float | None = None
         self._loaded = self._failed = 0
         self._task: asyncio.Task[None] | None = None
         self.last_error: IAMGuardError | None = None
@@ -121,9 +145,9 @@ class PolicyRefresher:
     def status(self) -> RefreshStatus:
         """How things stand."""
         age = None if self._heard is None else self._clock() - self._heard
-        revision = self._snapshot.revision if self._snapshot else ""
-        return RefreshStatus(self.is_ready, self.last_error is not None, revision, str(self.last_error or ""),
-                             self._loaded, self._failed, age)
+        behind = 0.0 if self._behind is None else self._clock() - self._behind
+        return RefreshStatus(self.is_ready, self.last_error is not None, self._serving or "",
+                             str(self.last_error or ""), self._loaded, self._failed, age, behind)
 
     def load(self) -> PolicySet:
         """Load and swap now; may block.
@@ -146,10 +170,11 @@ class PolicyRefresher:
             try:
                 revision = self._store.revision()
                 if revision == self._serving:
-                    self._heard, self.last_error = self._clock(), None
+                    self._heard, self.last_error, self._behind = self._clock(), None, None
                 elif revision == self._refused:
                     self._heard = self._clock()
                 else:
+                    self._behind = self._clock() if self._behind is None else self._behind
                     self._swap()
             except Exception as problem:
                 self._fail(problem, revision)
@@ -176,13 +201,21 @@ class PolicyRefresher:
     def _swap(self) -> PolicySet:
         """Build the next set aside; one assignment makes it current."""
         snapshot = self._store.load()
-        policies = self._make(snapshot.attachments, revision=snapshot.revision)
-        self._heard, self._refused, self.last_error = self._clock(), None, None
+        before = self._set if snapshot.since and snapshot.since == self._serving else None
+        policies = self._made(snapshot, before)
+        self._heard, self._refused, self.last_error, self._behind = self._clock(), None, None, None
         self._snapshot, self._set = snapshot, policies
         self._loaded += 1
-        _log.info("policies loaded, revision %s", snapshot.revision)
-        self._tell(RefreshEvent(snapshot.revision))
+        touched = None if before is None else snapshot.touched
+        _log.info("policies loaded, revision %s, touching %s", snapshot.revision,
+                  "everything" if touched is None else len(touched))
+        self._tell(RefreshEvent(snapshot.revision, touched=touched))
         return policies
+
+    def _made(self, snapshot: Snapshot, before: PolicySet | None) -> PolicySet:
+        if before is None:
+            return self._make(snapshot.attachments, revision=snapshot.revision)
+        return self._make(snapshot.attachments, revision=snapshot.revision, before=before)
 
     def _fail(self, problem: Exception, revision: str | None = None) -> None:
         """Keep the failure. A store that answers with a mistake was heard; one that does not answer was not."""
