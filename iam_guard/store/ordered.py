@@ -1,26 +1,22 @@
-"""Collections that are never changed, only replaced, and share what stays the same.
+"""A sorted set that is never changed, only replaced, and shares what stays the same.
 
-A reader keeps the collection it began with while writers go on making new ones. Both kinds are cut into pieces
-of a bounded size: a new collection copies the list of pieces and the pieces that differ, so that one change to a
-hundred thousand members costs microseconds rather than a copy of everything.
+A reader keeps the set it began with while writers go on making new ones. It is cut into pieces of a bounded
+size: a new set copies the list of pieces and the pieces that differ, so that one change to a hundred thousand
+rows costs microseconds rather than a copy of everything.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 Row = tuple[Any, ...]
-K = TypeVar("K")
-V = TypeVar("V")
 
 #: Longest piece of a set; a longer one is cut in two.
 _PIECE = 512
 #: A set is sorted anew when more than one in this many of its rows change at once.
 _MANY = 8
-#: Members of a mapping that one piece holds on average before there are more pieces.
-_CROWD = 64
 
 
 class OrderedSet:
@@ -106,59 +102,3 @@ def _cut(rows: list[Row]) -> list[list[Row]]:
     if len(rows) <= _PIECE:
         return [rows] if rows else []
     return [rows[start : start + _PIECE // 2] for start in range(0, len(rows), _PIECE // 2)]
-
-
-class SharedMap(Generic[K, V]):
-    """An immutable mapping.
-
-    Args:
-        pieces: Dictionaries, as many as a power of two; a key is in the one that its hash says.
-        size: How many keys there are.
-    """
-
-    __slots__ = ("_pieces", "_size")
-
-    def __init__(self, pieces: list[dict[K, V]] | None = None, size: int = 0) -> None:
-        self._pieces: list[dict[K, V]] = pieces or [{}]
-        self._size = size
-
-    def __len__(self) -> int:
-        return self._size
-
-    def get(self, key: K) -> V | None:
-        """What is under a key; ``None`` when nothing is."""
-        return self._pieces[hash(key) & (len(self._pieces) - 1)].get(key)
-
-    def changed(self, changes: Mapping[K, V | None]) -> SharedMap[K, V]:
-        """A mapping with *changes*; ``None`` removes."""
-        pieces = self._pieces if self._size + len(changes) <= _CROWD * len(self._pieces) else self._spread(len(changes))
-        pieces, mask, size = list(pieces), len(pieces) - 1, self._size
-        copied: set[int] = set()
-        for key, value in changes.items():
-            index = hash(key) & mask
-            if index not in copied:
-                copied.add(index)
-                pieces[index] = dict(pieces[index])
-            size += _set_value(pieces[index], key, value)
-        return SharedMap(pieces, size)
-
-    def _spread(self, more: int) -> list[dict[K, V]]:
-        """The same in more pieces, with room for *more* keys."""
-        count = len(self._pieces)
-        while self._size + more > _CROWD // 2 * count:
-            count *= 2
-        pieces: list[dict[K, V]] = [{} for _ in range(count)]
-        for piece in self._pieces:
-            for key, value in piece.items():
-                pieces[hash(key) & (count - 1)][key] = value
-        return pieces
-
-
-def _set_value(piece: dict[K, V], key: K, value: V | None) -> int:
-    """By how much the piece grew."""
-    before = len(piece)
-    if value is None:
-        piece.pop(key, None)
-    else:
-        piece[key] = value
-    return len(piece) - before

@@ -9,7 +9,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from iam_guard.directory.entities import AnyEntity, Key, Kind, Link, Relation
-from iam_guard.store.ordered import OrderedSet, Row, SharedMap
+from iam_guard.directory.shards import Shards
+from iam_guard.store.ordered import OrderedSet, Row
 
 
 class Held(NamedTuple):
@@ -30,7 +31,7 @@ class Tables:
         links: ``(relation, target, kind, account, name)`` of what refers to something.
     """
 
-    held: SharedMap[Key, Held] = field(default_factory=SharedMap)
+    held: Shards[Key, Held] = field(default_factory=Shards)
     keys: OrderedSet = field(default_factory=OrderedSet)
     paths: OrderedSet = field(default_factory=OrderedSet)
     links: OrderedSet = field(default_factory=OrderedSet)

@@ -1,4 +1,4 @@
-"""The collections of the store in memory against plain ones, and what a reader keeps."""
+"""The index of the store in memory against a plain one, and what a reader keeps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iam_guard.directory.port import Note
 from iam_guard.errors import HistoryGoneError
 from iam_guard.store import ordered
 from iam_guard.store.memory_directory import MemoryDirectoryStore
-from iam_guard.store.ordered import OrderedSet, Row, SharedMap
+from iam_guard.store.ordered import OrderedSet, Row
 
 NOTE = Note("arn:app:iam::000000000000:user/admin", "Import", "2026-01-01T12:00:00Z")
 ROWS = st.sets(st.tuples(st.sampled_from("ab"), st.text("xyz", max_size=4)), max_size=60)
@@ -23,7 +23,6 @@ ROWS = st.sets(st.tuples(st.sampled_from("ab"), st.text("xyz", max_size=4)), max
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered, "_PIECE", 4)
     monkeypatch.setattr(ordered, "_MANY", 1)
-    monkeypatch.setattr(ordered, "_CROWD", 2)
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -44,21 +43,6 @@ def test_an_ordered_set_is_a_sorted_set_and_leaves_the_one_before_as_it_was(
     for letter in "ab":
         assert list(found.starting((letter,))) == [row for row in members if row[0] == letter]
         assert found.count((letter,)) == sum(row[0] == letter for row in members)
-
-
-@pytest.mark.usefixtures("small_pieces")
-@given(st.lists(st.dictionaries(st.integers(0, 40), st.none() | st.integers(), max_size=30), max_size=6))
-def test_a_shared_map_is_a_mapping_and_leaves_the_one_before_as_it_was(
-        changes: list[dict[int, int | None]]) -> None:
-    plain: dict[int, int] = {}
-    found: SharedMap[int, int] = SharedMap()
-    for change in changes:
-        before, members = found, dict(plain)
-        plain = {key: value for key, value in {**plain, **change}.items() if value is not None}
-        found = found.changed(change)
-        assert {key: before.get(key) for key in range(41)} == {key: members.get(key) for key in range(41)}
-        assert len(found) == len(plain)
-        assert {key: found.get(key) for key in range(41)} == {key: plain.get(key) for key in range(41)}
 
 
 def user(name: str, path: str = "/", **more: object) -> User:
