@@ -22,7 +22,7 @@ from iam_guard.engine.policy_set import PolicySet
 from iam_guard.errors import AccessDeniedError, ConfigurationError, Fault, RequestRefusedError, UnavailableError
 from iam_guard.http.naming import ResourceNames
 from iam_guard.http.request import HTTPRequest
-from iam_guard.identity.caller import Caller, current_caller
+from iam_guard.identity.caller import Caller, Hold, current_caller
 from iam_guard.model import (
     EMPTY,
     AuthorizationRequest,
@@ -45,6 +45,9 @@ _OF_THE_CALLER = ("aws:principal", "aws:userid", "aws:username", "aws:tokenissue
                   "aws:federatedprovider", "aws:sourceidentity")
 #: Decisions kept with a caller; a long stream may ask any number of questions.
 _KEPT_DECISIONS = 100
+#: Seconds for which a request keeps to the policies it began with when there are newer ones. Together with the time
+#: until a change is noticed this bounds how long anything is allowed on an old state (promise S17).
+HOLD_SECONDS = 2.0
 #: Principals whose condition keys are remembered; authenticators hand out the same ones again and again.
 _KEPT_PRINCIPALS = 4096
 _Principals = Memo[int, tuple[Principal, dict[str, str | tuple[str, ...]]]]
@@ -129,7 +132,7 @@ class Guard:
         """
         question = Question(action, resource, context, resource_policy, resource_account)
         try:
-            policies = self.policies
+            policies = self._held_policies()
             known = self._known_context(policies, principal)
         except Exception as error:
             return self._undecided(principal, question, error)
@@ -140,7 +143,7 @@ class Guard:
         """Decide several questions with the same policies and at the same time, in their order."""
         asked = [question if isinstance(question, Question) else Question(*question) for question in questions]
         try:
-            policies = self.policies
+            policies = self._held_policies()
             known = self._known_context(policies, principal)
         except Exception as error:
             return [self._undecided(principal, question, error) for question in asked]
@@ -213,6 +216,15 @@ class Guard:
         """
         return self._policies if self._source is None else self._source.current
 
+    def hold(self) -> Hold:
+        """What a door gives to a :class:`~iam_guard.identity.caller.Caller` at the start of a request, so that
+        its questions are answered by one revision of the policies, for two seconds if there are newer ones.
+
+        Raises:
+            UnavailableError: there are no policies.
+        """
+        return Hold(self, self.policies, self._clock().timestamp())
+
     @property
     def requirements(self) -> tuple[Requirement, ...]:
         """Every requirement that was made, for those who check that none was lost."""
@@ -252,6 +264,15 @@ class Guard:
         return id
 
     # How an answer is made
+
+    def _held_policies(self) -> PolicySet:
+        """What the current request keeps to, else the newest; none at all when those are too old to be used."""
+        newest = self.policies
+        caller = current_caller.get()
+        hold = None if caller is None else caller.hold
+        if hold is None or hold.policies is newest or hold.by is not self:
+            return newest
+        return hold.policies if 0 <= self._clock().timestamp() - hold.since <= HOLD_SECONDS else newest
 
     def _known_context(self, policies: PolicySet, principal: Principal) -> dict[str, str | tuple[str, ...]]:
         """What the principal, the request and the clock say; the same for every question asked at once."""

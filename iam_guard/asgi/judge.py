@@ -95,13 +95,13 @@ class Judge:
         questions = [Question(action, resource, given) for action, resource in checks]
         if rules.resolver is not None:
             questions[0] = with_facts(questions[0], await self._resolved(rules.resolver, request, match, principal))
-        policies = guard.policies
+        caller.hold = guard.hold()
         caller.decisions += guard.authorize_many(principal, questions)
         for decision in caller.decisions:
             if not decision:
                 return self.denials.of_error(AccessDeniedError(decision), request)
         self.counts["allow"] += 1
-        return Admission(caller, questions, policies)
+        return Admission(caller, questions, caller.hold.policies)
 
     def _caller(self, principal: Principal, request: HTTPRequest, scope: Mapping[str, Any], route: str) -> Caller:
         """Make the caller current, and known to the application under a key that no header can set."""
@@ -128,6 +128,7 @@ class Judge:
         """Whether an admission that was given earlier would be given by the policies of now."""
         policies = self._guard.policies
         if policies is not admission.policies:
+            admission.caller.hold = self._guard.hold()
             decisions = self._guard.authorize_many(admission.caller.principal, admission.questions)
             admission.policies = policies
             return all(decisions)

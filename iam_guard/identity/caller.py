@@ -9,14 +9,29 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.model import EMPTY, Context, Principal
 
 if TYPE_CHECKING:
     from iam_guard.engine.decision import Decision
+    from iam_guard.engine.policy_set import PolicySet
     from iam_guard.http.request import HTTPRequest
+
+
+class Hold(NamedTuple):
+    """Policies that a request keeps to, so that all its questions are answered by one revision.
+
+    Attributes:
+        by: The guard whose policies they are.
+        policies: The policies.
+        since: When they were taken hold of, in seconds of that guard's clock.
+    """
+
+    by: object
+    policies: PolicySet
+    since: float
 
 
 @dataclass(slots=True)
@@ -30,6 +45,7 @@ class Caller:
         scope: The ASGI scope that the application received; empty outside ASGI.
         decisions: Every decision made for this request so far, in order.
         route: Template of the route that the request matched; empty outside HTTP.
+        hold: Policies that the request keeps to; ``None`` to be answered by the newest each time.
     """
 
     principal: Principal
@@ -38,6 +54,7 @@ class Caller:
     scope: MutableMapping[str, Any] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     route: str = ""
+    hold: Hold | None = None
 
 
 #: Whom the running code works for; ``None`` outside a guarded request.
