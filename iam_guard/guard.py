@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+import msgspec
 
 from iam_guard.audit.log import DecisionLog, DecisionRecord, plain, record_of_decision, record_of_refusal
 from iam_guard.decorators import Requirement
@@ -66,7 +68,7 @@ class PolicySource(Protocol):
         ...
 
 
-class Question(NamedTuple):
+class Question(msgspec.Struct, frozen=True, gc=False):
     """One of several questions about the same principal; see :meth:`Guard.authorize_many`."""
 
     action: str
@@ -141,13 +143,17 @@ class Guard:
     def authorize_many(self, principal: Principal,
                        questions: Iterable[Question | tuple[str, str]]) -> list[Decision]:
         """Decide several questions with the same policies and at the same time, in their order."""
-        asked = [question if isinstance(question, Question) else Question(*question) for question in questions]
+        return self.answers(principal, [question if isinstance(question, Question) else Question(*question)
+                                        for question in questions])
+
+    def answers(self, principal: Principal, questions: Sequence[Question]) -> list[Decision]:
+        """What :meth:`authorize_many` does, for whoever has questions in their full form."""
         try:
             policies = self._held_policies()
             known = self._known_context(policies, principal)
         except Exception as error:
-            return [self._undecided(principal, question, error) for question in asked]
-        return [self._decide(policies, principal, question, known) for question in asked]
+            return [self._undecided(principal, question, error) for question in questions]
+        return [self._decide(policies, principal, question, known) for question in questions]
 
     def filter_allowed(self, principal: Principal, action: str, items: Iterable[T], *,
                        resource: Callable[[T], str],
@@ -276,10 +282,9 @@ class Guard:
 
     def _known_context(self, policies: PolicySet, principal: Principal) -> dict[str, str | tuple[str, ...]]:
         """What the principal, the request and the clock say; the same for every question asked at once."""
-        known = self._of_principal(policies, principal).copy()
+        known = self._of_principal(policies, principal)
         caller = current_caller.get()
-        if caller is not None and caller.principal is principal:
-            known.update(caller.context)
+        known = {**known, **caller.context} if caller is not None and caller.principal is principal else {**known}
         now = self._clock()
         epoch = now.timestamp()
         if principal.expires_at is not None and epoch >= principal.expires_at:
@@ -305,11 +310,12 @@ class Guard:
                 known: Context) -> Decision:
         started = perf_counter() if self._log is not None else 0.0
         try:
-            action, resource, given, policy, account = question
+            action, resource, given = question.action, question.resource, question.context
             if not resource.startswith("arn:"):
                 resource = self._names.expand(resource, action)
             context = _with_given(known, given) if given else known
-            decision = policies.evaluate(AuthorizationRequest(principal, action, resource, context, account, policy))
+            decision = policies.evaluate(AuthorizationRequest(principal, action, resource, context,
+                                                              question.resource_account, question.resource_policy))
         except Exception as error:
             return self._undecided(principal, question, error)
         if decision.error:

@@ -39,5 +39,5 @@ Resolver = Callable[[HTTPRequest, Match, Principal], Awaitable[ResourceFacts]]
 def with_facts(question: Question, facts: ResourceFacts) -> Question:
     """Add what is known about the resource to the question about it."""
     tags = {f"aws:ResourceTag/{tag}": value for tag, value in facts.tags.items()}
-    return question._replace(context={**question.context, **facts.context, **tags}, resource_policy=facts.policy,
-                             resource_account=facts.account)
+    return Question(question.action, question.resource, {**question.context, **facts.context, **tags}, facts.policy,
+                    facts.account)

@@ -6,16 +6,18 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from iam_guard.asgi.cors import is_preflight
 from iam_guard.asgi.denials import Denials
 from iam_guard.asgi.facts import Resolver, ResourceFacts, with_facts
 from iam_guard.asgi.rules import Rules
+from iam_guard.engine.decision import Verdict
 from iam_guard.errors import AccessDeniedError, ConfigurationError, IAMGuardError, UnavailableError
 from iam_guard.guard import Question
-from iam_guard.http.context import request_context
+from iam_guard.http.context import request_keys
 from iam_guard.http.mapper import Match, Unmapped
 from iam_guard.http.request import HTTPRequest
 from iam_guard.http.response import Denial
@@ -29,8 +31,7 @@ _ANONYMOUS = Principal.anonymous()
 STATE_KEY = "iam_guard"
 
 
-@dataclass(slots=True)
-class Admission:
+class Admission(msgspec.Struct, eq=False):
     """The application may run.
 
     Attributes:
@@ -96,9 +97,9 @@ class Judge:
         if rules.resolver is not None:
             questions[0] = with_facts(questions[0], await self._resolved(rules.resolver, request, match, principal))
         caller.hold = guard.hold()
-        caller.decisions += guard.authorize_many(principal, questions)
+        caller.decisions = guard.answers(principal, questions)
         for decision in caller.decisions:
-            if not decision:
+            if decision.verdict is not Verdict.ALLOWED:
                 return self.denials.of_error(AccessDeniedError(decision), request)
         self.counts["allow"] += 1
         return Admission(caller, questions, caller.hold.policies)
@@ -106,8 +107,7 @@ class Judge:
     def _caller(self, principal: Principal, request: HTTPRequest, scope: Mapping[str, Any], route: str) -> Caller:
         """Make the caller current, and known to the application under a key that no header can set."""
         rules = self._rules
-        context = request_context(request, self._guard.now(), http_headers=rules.http_headers,
-                                  http_query=rules.http_query)
+        context = request_keys(request, http_headers=rules.http_headers, http_query=rules.http_query)
         inner = request.for_app(scope)
         caller = Caller(principal, request, context, inner, route=route)
         if inner.get("state") is None:
@@ -129,7 +129,7 @@ class Judge:
         policies = self._guard.policies
         if policies is not admission.policies:
             admission.caller.hold = self._guard.hold()
-            decisions = self._guard.authorize_many(admission.caller.principal, admission.questions)
+            decisions = self._guard.answers(admission.caller.principal, admission.questions)
             admission.policies = policies
             return all(decisions)
         return True

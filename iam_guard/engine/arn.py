@@ -129,15 +129,14 @@ def _without_variables(fields: list[list[str]], wide: bool) -> ResourcePattern:
                                                        + len(fields) - 1))
 
 
-def _either(by_field: Test | None, by_text: Automaton | None, colons: int) -> ResourceTest:
+def _either(by_field: ResourceTest | None, by_text: Automaton | None, colons: int) -> ResourceTest:
     """Try field by field; try the wide reading only where it can differ, on texts with surplus colons."""
     if by_text is None:
         assert by_field is not None
-        return lambda key, context: by_field(key)
+        return by_field
     if by_field is None:
         return lambda key, context: by_text.matches(key)
-    return lambda key, context: by_field(key) or (key.count(":") > colons and by_text.matches(key))
-
+    return lambda key, context: by_field(key, context) or (key.count(":") > colons and by_text.matches(key))
 
 
 def _colons(field: list[str]) -> int:
@@ -190,21 +189,43 @@ def _glob_after(pieces: Pieces, start: int) -> ResourceTest:
     return test
 
 
-def _by_field(fields: list[list[str]]) -> Test:
+def _by_field(fields: list[list[str]]) -> ResourceTest:
     """The narrow reading: six fields, each with its own glob, the literal beginning being known to fit.
 
     Fields that are a lone star, or belong to the beginning, need no test. The name tells most and comes first.
     """
     known = len(list(takewhile(_is_literal, fields)))
-    name = compile_glob(fields[HEAD_FIELDS])
+    name = fields[HEAD_FIELDS]
     tests = [(index, compile_glob(field)) for index, field in enumerate(fields[:HEAD_FIELDS])
              if index >= known and field != ["*"]]
+    return _tested_by_field(compile_glob(name), tests) if tests else _tested_by_name(name)
 
-    def test(key: str) -> bool:
+
+def _tested_by_field(name: Test, tests: list[tuple[int, Test]]) -> ResourceTest:
+    def test(key: str, context: Context) -> bool:
         found = key.split(":", HEAD_FIELDS)
         if len(found) <= HEAD_FIELDS or not name(found[HEAD_FIELDS]):
             return False
-        return not tests or all(field_test(found[index]) for index, field_test in tests)
+        return all(field_test(found[index]) for index, field_test in tests)
+
+    return test
+
+
+def _tested_by_name(parts: list[str]) -> ResourceTest:
+    """The commonest form, ``arn:app:docs:*:*:document/*``, has a test of one step."""
+    pieces = cut(parts)
+    beginning = pieces[0]
+    if len(pieces) == 2 and isinstance(beginning, str) and pieces[1] == "":
+        def begins(key: str, context: Context) -> bool:
+            found = key.split(":", HEAD_FIELDS)
+            return len(found) > HEAD_FIELDS and found[HEAD_FIELDS].startswith(beginning)
+
+        return begins
+    name = compile_glob(parts)
+
+    def test(key: str, context: Context) -> bool:
+        found = key.split(":", HEAD_FIELDS)
+        return len(found) > HEAD_FIELDS and name(found[HEAD_FIELDS])
 
     return test
 

@@ -82,6 +82,7 @@ class EdgeSettings:
     max_header_bytes: int = 16_384
     max_target_bytes: int = 8_192
     proxies: TrustedProxies = field(init=False, repr=False, compare=False)
+    trusts_anybody: bool = field(init=False, repr=False, compare=False)
     method_set: frozenset[str] = field(init=False, repr=False, compare=False)
     host_set: frozenset[str] = field(init=False, repr=False, compare=False)
     harmless: frozenset[bytes] = field(init=False, repr=False, compare=False)
@@ -93,6 +94,7 @@ class EdgeSettings:
         reserved = frozenset(canonical_name(name.encode()) for name in self.identity_headers)
         derived = {
             "proxies": TrustedProxies(self.trusted_proxies),
+            "trusts_anybody": bool(self.trusted_proxies),
             "method_set": frozenset(self.methods),
             "host_set": frozenset(host.lower().removesuffix(".") for host in self.allowed_hosts),
             "harmless": _HARMLESS - reserved,

@@ -106,6 +106,10 @@ class RequestMapper:
     def match(self, request: HTTPRequest) -> Match | Unmapped:
         """Find the route of a request. ``HEAD`` follows ``GET`` unless it is mapped itself (promise S6)."""
         method = "WS" if request.kind == "websocket" else request.method
+        table = self._tables.get(method)
+        found = table.find(request.path) if table is not None else None
+        if found is not None:
+            return Match(found[0].route, found[1], found[0])
         return self.find(method, request.path) or self._unmapped(method, request.path)
 
     def find(self, method: str, path: str) -> Match | None:

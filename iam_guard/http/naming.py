@@ -112,12 +112,16 @@ class ResourceTemplate:
         Raises:
             RequestRefusedError: a value cannot be part of a resource name.
         """
-        return "".join([part if isinstance(part, str) else self._written(part, values[part.name])
-                        for part in self._parts])
+        written = []
+        for part in self._parts:
+            if isinstance(part, str):
+                written.append(part)
+            else:
+                value = values[part.name]
+                written.append(value if _PLAIN.fullmatch(value) else self._escaped(part, value))
+        return "".join(written)
 
-    def _written(self, gap: Placeholder, value: str) -> str:
-        if _PLAIN.fullmatch(value):
-            return value
+    def _escaped(self, gap: Placeholder, value: str) -> str:
         if has_control(value) or has_lookalike(value) or has_dot_segment(value):
             raise _refused()
         if gap.in_field:

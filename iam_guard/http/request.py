@@ -72,10 +72,6 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
     _index: Mapping[bytes, bytes] | None = None
     _query: Mapping[str, tuple[str, ...]] | None = None
 
-    def __post_init__(self) -> None:
-        if self._index is None:
-            msgspec.structs.force_setattr(self, "_index", dict(self.headers))
-
     @classmethod
     def from_scope(cls, scope: Mapping[str, Any], edge: EdgeSettings = _STRICT) -> HTTPRequest:
         """Take the snapshot of an ASGI ``http`` or ``websocket`` scope.
@@ -88,7 +84,9 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
             RequestRefusedError: the request is malformed, too large, or can be read in two ways.
         """
         kind = scope["type"]
-        method = _method(scope, kind, edge)
+        method = scope.get("method", "GET") if kind == "http" else "GET"
+        if kind != "http" or method not in edge.method_set:
+            _check_method(kind)
         version = scope.get("http_version", "1.1")
         if version not in _VERSIONS:
             raise RequestRefusedError("This HTTP version is not supported.", status=505, code="unsupported-version")
@@ -102,15 +100,19 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
         index, unknown = check_headers(fields, edge)
         source_scheme = scheme = scope.get("scheme") or ("ws" if kind == "websocket" else "http")
         host = checked_host(index.get(b"host"), version, scheme, edge)
-        path, raw = _path(scope, raw, host, scheme, edge)
+        path: str = scope["path"]
+        encoded = path.encode("utf-8", "replace")
+        if not is_plain(path) or (raw is not None and raw != encoded):
+            path, encoded = _careful_path(path, raw, scope, host, scheme, edge)
         client = scope.get("client")
         source = peer = peer_text(client[0]) if client else ""
-        trusted = edge.proxies.judge(peer)[1] if edge.proxies and peer else False
+        trusted = edge.trusts_anybody and edge.proxies.judge(peer)[1]
         if trusted:
             source, source_scheme = told_by_proxy(peer, scheme, fields, edge)
         headers = kept_headers(fields, unknown, trusted, edge) if unknown else tuple(fields)
         index = dict(headers) if unknown else index
-        return cls(kind, method, route_path(path, scope.get("root_path", "")), raw, query, headers, source_scheme,
+        mount = scope.get("root_path")
+        return cls(kind, method, route_path(path, mount) if mount else path, encoded, query, headers, source_scheme,
                    host, peer, source, source_scheme in _ENCRYPTED, version, path, trusted, index)
 
     def header(self, name: str) -> str | None:
@@ -119,16 +121,33 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
 
     def field(self, name: bytes) -> str | None:
         """The same as :meth:`header` for a name that is lower-case bytes already."""
-        index = self._index or {}
+        index = self._index or self._indexed()
         value = index.get(name)
         if value is None or len(index) == len(self.headers):
             return None if value is None else value.decode("latin-1")
         return ", ".join([one.decode("latin-1") for key, one in self.headers if key == name])
 
+    def only(self, name: bytes) -> bytes | None:
+        """The value of a header that was sent once, as it was sent; ``None``: absent, or sent several times.
+
+        Args:
+            name: In lower case.
+        """
+        index = self._index or self._indexed()
+        value = index.get(name)
+        if value is None or len(index) == len(self.headers):
+            return value
+        return value if [key for key, _ in self.headers].count(name) == 1 else None
+
     def header_values(self, name: str) -> tuple[str, ...]:
         """Every value of a header in its order, without regard to the case of *name*."""
         wanted = name.lower().encode("latin-1", "replace")
         return tuple([value.decode("latin-1") for key, value in self.headers if key == wanted])
+
+    def _indexed(self) -> Mapping[bytes, bytes]:
+        index = dict(self.headers)
+        msgspec.structs.force_setattr(self, "_index", index)
+        return index
 
     @property
     def query(self) -> Mapping[str, tuple[str, ...]]:
@@ -149,15 +168,12 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
         return {**scope, "path": self.scope_path, "raw_path": self.raw_path, "headers": list(self.headers)}
 
 
-def _method(scope: Mapping[str, Any], kind: str, edge: EdgeSettings) -> str:
+def _check_method(kind: str) -> None:
+    """A handshake has no method; of every other kind of request this one is not served."""
     if kind == "http":
-        method: str = scope["method"]
-        if method in edge.method_set:
-            return method
         raise RequestRefusedError("This method is not served here.", status=405, code="method-not-allowed")
-    if kind == "websocket":
-        return "GET"
-    raise RequestRefusedError("This kind of connection is not served here.", code="invalid-request")
+    if kind != "websocket":
+        raise RequestRefusedError("This kind of connection is not served here.", code="invalid-request")
 
 
 def checked_host(value: bytes | None, version: str, scheme: str, edge: EdgeSettings) -> str:
@@ -177,11 +193,8 @@ def checked_host(value: bytes | None, version: str, scheme: str, edge: EdgeSetti
     return f"{name}:{port}" if port and port != _DEFAULT_PORT.get(scheme) else name
 
 
-def _path(scope: Mapping[str, Any], raw: bytes | None, host: str, scheme: str,
-          edge: EdgeSettings) -> tuple[str, bytes]:
-    path: str = scope["path"]
-    if is_plain(path) and (raw is None or raw == path.encode()):
-        return path, path.encode()
+def _careful_path(path: str, raw: bytes | None, scope: Mapping[str, Any], host: str, scheme: str,
+                  edge: EdgeSettings) -> tuple[str, bytes]:
     if not path.startswith("/"):
         path, raw = _origin_form(path, raw, host, scheme, edge)
     checked = careful_path(path, raw, root_path=scope.get("root_path", ""), resolve=edge.path_mode == "normalize",

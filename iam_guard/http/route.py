@@ -85,7 +85,7 @@ class CompiledRoute:
         ConfigurationError: the route makes no sense.
     """
 
-    __slots__ = ("_foreign", "_pairs", "_sources", "path", "route", "static")
+    __slots__ = ("_foreign", "_one", "_pairs", "_sources", "path", "route", "static")
 
     def __init__(self, route: Route, names: ResourceNames, path: PathTemplate) -> None:
         self.route = route
@@ -101,6 +101,7 @@ class CompiledRoute:
                 f"the resource of '{route.key}' uses '{{{unknown[0]}}}', which the path does not have",
                 "use a placeholder of the path, or {query.name}, {header.name}, {claim.name}"))
         self._sources = tuple((key.lower(), source) for key, source in route.context)
+        self._one = self._pairs[0][1] if len(self._pairs) == 1 else None
         #: The answer of :meth:`checks` when it depends on no request.
         self.static = None if used else tuple((action, resource.text) for action, resource in self._pairs)
 
@@ -110,6 +111,8 @@ class CompiledRoute:
             return self.static
         if self._foreign:
             params = {**params, **{name: _exactly_one(name, request, claims) for name in self._foreign}}
+        if self._one is not None:
+            return ((self.route.action, self._one.fill(params)),)
         return tuple([(action, resource.fill(params)) for action, resource in self._pairs])
 
     def context(self, params: Mapping[str, str], request: HTTPRequest, claims: Context) -> Keys:

@@ -36,7 +36,9 @@ class Entry:
 
     def params(self, segments: Sequence[str]) -> dict[str, str]:
         """The values of the placeholders."""
-        found = {name: segments[index] for name, index in self._plain}
+        found = {}
+        for name, index in self._plain:
+            found[name] = segments[index]
         for name, index, prefix, suffix in self._trimmed:
             found[name] = segments[index].removeprefix(prefix).removesuffix(suffix)
         if self._tail is not None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.model import EMPTY, Context, Principal
@@ -34,8 +35,7 @@ class Hold(NamedTuple):
     since: float
 
 
-@dataclass(slots=True)
-class Caller:
+class Caller(msgspec.Struct, eq=False):
     """Somebody's request, as far as authorization is concerned.
 
     Attributes:
@@ -51,8 +51,8 @@ class Caller:
     principal: Principal
     request: HTTPRequest | None = None
     context: Context = EMPTY
-    scope: MutableMapping[str, Any] = field(default_factory=dict)
-    decisions: list[Decision] = field(default_factory=list)
+    scope: MutableMapping[str, Any] = msgspec.field(default_factory=dict)
+    decisions: list[Decision] = msgspec.field(default_factory=list)
     route: str = ""
     hold: Hold | None = None
 

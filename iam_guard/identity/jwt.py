@@ -149,19 +149,21 @@ class JWTAuthenticator:
             return None
         if len(token) > self._max_token:
             raise malformed(f"the token is longer than {self._max_token} characters")
-        digest = sha256(token.encode("latin-1", "replace")).digest()
+        digest = sha256(token).digest()
         now = self._clock()
-        known = self._verified.get(digest)
+        try:
+            known = self._verified[digest]
+        except KeyError:
+            known = None
         if known is None or now >= known.until or known.keys is not known.source.current:
-            known = await self._verify(token, now)
-            self._verified[digest] = known
+            known = self._verified[digest] = await self._verify(token, now)
         elif now >= known.source.due_at:
             known.source.look_for_news()
         if self._is_revoked is not None:
             _check_revocation(self._is_revoked, known.identity)
         return known.principal
 
-    async def _verify(self, token: str, now: float) -> _Verified:
+    async def _verify(self, token: bytes, now: float) -> _Verified:
         unverified = read_token(token, max_length=self._max_token)
         trust = self._choose_issuer(unverified)
         issuer, source, claims = trust.issuer, trust.source, unverified.claims

@@ -50,7 +50,7 @@ def malformed(detail: str) -> AuthenticationError:
     return AuthenticationError(MALFORMED, detail=detail)
 
 
-def read_token(token: str, *, max_length: int = MAX_TOKEN) -> UnverifiedToken:
+def read_token(token: bytes, *, max_length: int = MAX_TOKEN) -> UnverifiedToken:
     """Take a compact token apart without believing it.
 
     Encrypted tokens have five parts and are refused like anything else that has not three; members of
@@ -61,11 +61,11 @@ def read_token(token: str, *, max_length: int = MAX_TOKEN) -> UnverifiedToken:
     """
     if len(token) > max_length:
         raise malformed(f"the token is longer than {max_length} characters")
-    parts = token.split(".", 3)
+    parts = token.split(b".", 3)
     if len(parts) != 3:
         raise malformed("the token does not have three parts")
     try:
-        header_part, payload_part, signature_part = (part.encode("ascii") for part in parts)
+        header_part, payload_part, signature_part = parts
         header = read_object(decode_part(header_part))
         claims = read_object(decode_part(payload_part))
         signature = decode_part(signature_part)

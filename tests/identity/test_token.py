@@ -34,14 +34,14 @@ def test_what_decodes_encodes_to_itself(text: str) -> None:
 
 def test_the_parts() -> None:
     text = token(claims_of(), typ="application/AT+JWT")
-    found = read_token(text)
+    found = read_token(text.encode())
     assert (found.algorithm, found.key_id, found.type) == ("RS256", "k1", "at+jwt")
     assert found.claims == claims_of()
     assert found.signed == text.rpartition(".")[0].encode()
     assert len(found.signature) == 256
 
 
-@given(st.text(max_size=80))
-def test_any_text_is_a_token_or_a_clean_refusal(text: str) -> None:
+@given(st.binary(max_size=80) | st.text(max_size=80).map(str.encode))
+def test_any_text_is_a_token_or_a_clean_refusal(text: bytes) -> None:
     with pytest.raises(AuthenticationError):
         read_token(text)
