@@ -135,7 +135,7 @@ class Guard:
         question = Question(action, resource, context, resource_policy, resource_account)
         try:
             policies = self._held_policies()
-            known = self._known_context(policies, principal)
+            known = self._known_context(policies, principal, current_caller.get(), self._clock())
         except Exception as error:
             return self._undecided(principal, question, error)
         return self._decide(policies, principal, question, known)
@@ -146,11 +146,26 @@ class Guard:
         return self.answers(principal, [question if isinstance(question, Question) else Question(*question)
                                         for question in questions])
 
+    def begin(self, caller: Caller, questions: Sequence[Question]) -> list[Decision]:
+        """Answer what a request asks at its start, and hold it to the policies that answered.
+
+        Args:
+            caller: The current caller; gets the hold.
+            questions: Answered with the same policies and at the same time, in their order.
+        """
+        try:
+            policies, now = self.policies, self._clock()
+            known = self._known_context(policies, caller.principal, caller, now)
+        except Exception as error:
+            return [self._undecided(caller.principal, question, error) for question in questions]
+        caller.hold = Hold(self, policies, now)
+        return [self._decide(policies, caller.principal, question, known) for question in questions]
+
     def answers(self, principal: Principal, questions: Sequence[Question]) -> list[Decision]:
         """What :meth:`authorize_many` does, for whoever has questions in their full form."""
         try:
             policies = self._held_policies()
-            known = self._known_context(policies, principal)
+            known = self._known_context(policies, principal, current_caller.get(), self._clock())
         except Exception as error:
             return [self._undecided(principal, question, error) for question in questions]
         return [self._decide(policies, principal, question, known) for question in questions]
@@ -229,7 +244,7 @@ class Guard:
         Raises:
             UnavailableError: there are no policies.
         """
-        return Hold(self, self.policies, self._clock().timestamp())
+        return Hold(self, self.policies, self._clock())
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -278,14 +293,13 @@ class Guard:
         hold = None if caller is None else caller.hold
         if hold is None or hold.policies is newest or hold.by is not self:
             return newest
-        return hold.policies if 0 <= self._clock().timestamp() - hold.since <= HOLD_SECONDS else newest
+        return hold.policies if 0 <= (self._clock() - hold.since).total_seconds() <= HOLD_SECONDS else newest
 
-    def _known_context(self, policies: PolicySet, principal: Principal) -> dict[str, str | tuple[str, ...]]:
+    def _known_context(self, policies: PolicySet, principal: Principal, caller: Caller | None,
+                       now: datetime) -> dict[str, str | tuple[str, ...]]:
         """What the principal, the request and the clock say; the same for every question asked at once."""
         known = self._of_principal(policies, principal)
-        caller = current_caller.get()
         known = {**known, **caller.context} if caller is not None and caller.principal is principal else {**known}
-        now = self._clock()
         epoch = now.timestamp()
         if principal.expires_at is not None and epoch >= principal.expires_at:
             raise UnavailableError("the caller's session has expired")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 
 from iam_guard.asgi.rules import Rules
 from iam_guard.engine.decision import Decision, Verdict
@@ -15,10 +14,12 @@ from iam_guard.http.response import (
     denial_for_anonymous,
     denial_for_authentication,
     denial_for_refusal,
+    denial_for_scope,
     denial_for_unmapped,
     unavailable,
 )
 from iam_guard.model import Principal, PrincipalKind
+from iam_guard.scopes import missing_scopes
 
 _OUTCOMES = {Verdict.EXPLICIT_DENY: "explicit_deny", Verdict.IMPLICIT_DENY: "implicit_deny"}
 
@@ -31,7 +32,7 @@ class Denials:
         counts: Where outcomes are counted.
     """
 
-    def __init__(self, rules: Rules, counts: Counter[str]) -> None:
+    def __init__(self, rules: Rules, counts: dict[str, int]) -> None:
         self._rules = rules
         self._guard = rules.guard
         self._style = rules.style
@@ -88,6 +89,9 @@ class Denials:
             told = RequestRefusedError("The groups of the caller are not in the token.", status=403,
                                        code="access-denied")
             return denial_for_refusal(told, request, decision_id=decision.id, style=self._style)
+        if self._style.show_scopes and (scopes := missing_scopes(decision)):
+            return denial_for_scope(scopes, self._rules.authenticator.challenges(), request, decision_id=decision.id,
+                                    style=self._style)
         return denial_for(decision, request, style=self._style)
 
     def _of_credentials(self, error: AuthenticationError, request: HTTPRequest | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,7 +56,7 @@ class Judge:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._guard = rules.guard
-        self.counts: Counter[str] = Counter()
+        self.counts: dict[str, int] = defaultdict(int)
         self.denials = Denials(rules, self.counts)
 
     async def judge(self, scope: Mapping[str, Any]) -> Admission | Denial:
@@ -96,13 +96,12 @@ class Judge:
         questions = [Question(action, resource, given) for action, resource in checks]
         if rules.resolver is not None:
             questions[0] = with_facts(questions[0], await self._resolved(rules.resolver, request, match, principal))
-        caller.hold = guard.hold()
-        caller.decisions = guard.answers(principal, questions)
+        caller.decisions = guard.begin(caller, questions)
         for decision in caller.decisions:
             if decision.verdict is not Verdict.ALLOWED:
                 return self.denials.of_error(AccessDeniedError(decision), request)
         self.counts["allow"] += 1
-        return Admission(caller, questions, caller.hold.policies)
+        return Admission(caller, questions, caller.decisions[0].policies)
 
     def _caller(self, principal: Principal, request: HTTPRequest, scope: Mapping[str, Any], route: str) -> Caller:
         """Make the caller current, and known to the application under a key that no header can set."""
@@ -128,10 +127,8 @@ class Judge:
         """Whether an admission that was given earlier would be given by the policies of now."""
         policies = self._guard.policies
         if policies is not admission.policies:
-            admission.caller.hold = self._guard.hold()
-            decisions = self._guard.answers(admission.caller.principal, admission.questions)
             admission.policies = policies
-            return all(decisions)
+            return all(self._guard.begin(admission.caller, admission.questions))
         return True
 
     def _preflight(self, request: HTTPRequest) -> Denial | None:

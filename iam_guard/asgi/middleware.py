@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from iam_guard.asgi.census import public_documentation, refuse_unguarded
@@ -80,7 +81,7 @@ class IAMGuardMiddleware:
     @property
     def counts(self) -> Mapping[str, int]:
         """How many requests had which outcome: ``allow``, ``public``, ``unmapped`` and so on."""
-        return self._judge.counts
+        return Counter(self._judge.counts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge one connection.

@@ -16,8 +16,8 @@ from iam_guard.http.address import TrustedProxies
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-# Names that need no second look. A list for speed only: any other name is examined one by one.
-_HARMLESS = frozenset(
+#: Names that need no second look. A list for speed only: any other name is examined one by one.
+HARMLESS = frozenset(
     b"accept accept-charset accept-encoding accept-language access-control-request-headers "
     b"access-control-request-method authorization baggage cache-control connection content-encoding "
     b"content-language content-length content-type cookie date dnt dpop expect from host if-match "
@@ -97,7 +97,7 @@ class EdgeSettings:
             "trusts_anybody": bool(self.trusted_proxies),
             "method_set": frozenset(self.methods),
             "host_set": frozenset(host.lower().removesuffix(".") for host in self.allowed_hosts),
-            "harmless": _HARMLESS - reserved,
+            "harmless": HARMLESS - reserved,
             "reserved": reserved,
         }
         for name, value in derived.items():

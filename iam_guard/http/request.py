@@ -20,7 +20,7 @@ from iam_guard.http.address import peer_text
 from iam_guard.http.edge import EdgeSettings as EdgeSettings
 from iam_guard.http.headers import check_headers
 from iam_guard.http.origin import kept_headers, told_by_proxy
-from iam_guard.http.path import careful_path, is_plain, refused, route_path
+from iam_guard.http.path import PLAIN_PATH, careful_path, refused, route_path
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -99,10 +99,14 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
             fields = [(name, value) for name, value in fields]
         index, unknown = check_headers(fields, edge)
         source_scheme = scheme = scope.get("scheme") or ("ws" if kind == "websocket" else "http")
-        host = checked_host(index.get(b"host"), version, scheme, edge)
+        named = index.get(b"host")
+        if named is not None and not edge.host_set and _PLAIN_HOST.fullmatch(named):
+            host = named.decode()
+        else:
+            host = checked_host(named, version, scheme, edge)
         path: str = scope["path"]
         encoded = path.encode("utf-8", "replace")
-        if not is_plain(path) or (raw is not None and raw != encoded):
+        if not PLAIN_PATH.fullmatch(path) or (raw is not None and raw != encoded):
             path, encoded = _careful_path(path, raw, scope, host, scheme, edge)
         client = scope.get("client")
         source = peer = peer_text(client[0]) if client else ""
@@ -182,8 +186,6 @@ def checked_host(value: bytes | None, version: str, scheme: str, edge: EdgeSetti
         if version == "1.0" and not edge.host_set:
             return ""
         raise RequestRefusedError("The Host header is missing.", code="invalid-request")
-    if not edge.host_set and _PLAIN_HOST.fullmatch(value):
-        return value.decode()
     found = _HOST.fullmatch(value.decode("latin-1").lower())
     if found is None:
         raise RequestRefusedError("The Host header is not a host name.", code="invalid-request")

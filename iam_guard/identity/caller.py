@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,23 +16,25 @@ from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.model import EMPTY, Context, Principal
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from iam_guard.engine.decision import Decision
     from iam_guard.engine.policy_set import PolicySet
     from iam_guard.http.request import HTTPRequest
 
 
-class Hold(NamedTuple):
+class Hold(msgspec.Struct, frozen=True, eq=False):
     """Policies that a request keeps to, so that all its questions are answered by one revision.
 
     Attributes:
         by: The guard whose policies they are.
         policies: The policies.
-        since: When they were taken hold of, in seconds of that guard's clock.
+        since: When they were taken hold of, by that guard's clock.
     """
 
     by: object
     policies: PolicySet
-    since: float
+    since: datetime
 
 
 class Caller(msgspec.Struct, eq=False):
