@@ -136,7 +136,7 @@ class Requirement:
     def _value(self, name: str, arguments: Mapping[str, Any]) -> Any:
         value = arguments[name] if name in arguments else self._check.request_value(name)
         if value is None:
-            raise RequestRefusedError("a value that the access check needs is missing", code="missing-value")
+            raise RequestRefusedError("A value that the access check needs is missing.", code="missing-value")
         return value.value if isinstance(value, Enum) else value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from iam_guard.asgi.rules import Rules
 from iam_guard.engine.decision import Decision, Verdict
 from iam_guard.errors import AccessDeniedError, AuthenticationError, RequestRefusedError

@@ -43,6 +43,11 @@ def bearer(realm: str = "", *, error: str = "", description: str = "", scope: It
                      resource_metadata=resource_metadata)
 
 
+def is_scope(text: str) -> bool:
+    """Say whether *text* is one scope by its letters (RFC 6749 section 3.3)."""
+    return " " not in text and _SCOPE.fullmatch(text) is not None
+
+
 def dpop(algorithms: Iterable[str], *, error: str = "") -> str:
     """A ``DPoP`` challenge (RFC 9449 sections 7.1 and 9)."""
     if error == "use_dpop_nonce":
@@ -56,17 +61,20 @@ def stronger_login(description: str, *, acr_values: Iterable[str] = (), max_age:
                      acr_values=" ".join(acr_values), max_age="" if max_age is None else str(max_age))
 
 
-def with_error(challenges: Iterable[str], code: str, description: str = "") -> tuple[str, ...]:
+def with_error(challenges: Iterable[str], code: str, description: str = "", *,
+               scope: Iterable[str] = ()) -> tuple[str, ...]:
     """Say in the challenge of the scheme that failed what was wrong; other schemes stay as they are.
 
     Args:
         challenges: Those for a request without credentials.
         code: ``invalid_token``, ``invalid_request``; codes about proofs belong to ``DPoP``.
         description: Repeats nothing of the request.
+        scope: Scopes to ask for.
     """
     scheme = "DPoP" if "dpop" in code else "Bearer"
     found = list(challenges)
-    told = challenge("x", error=code, error_description=printable(description)).removeprefix("x ")
+    told = challenge("x", error=code, error_description=printable(description),
+                     scope=" ".join(scope)).removeprefix("x ")
     for position, value in enumerate(found):
         name, space, _ = value.partition(" ")
         if name.lower() == scheme.lower():

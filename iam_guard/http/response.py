@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from iam_guard.errors import AuthenticationError, RequestRefusedError, UnavailableError
-from iam_guard.http.challenge import bearer, stronger_login, with_error
+from iam_guard.http.challenge import stronger_login, with_error
 
 if TYPE_CHECKING:
     from iam_guard.engine.decision import Decision
@@ -39,6 +39,11 @@ class Problem(Enum):
     METHOD = "method-not-allowed", 405, "Method not allowed"
     AMBIGUOUS = "ambiguous-path", 400, "Ambiguous path"
     INVALID_REQUEST = "invalid-request", 400, "Invalid request"
+    MISSING_VALUE = "missing-value", 400, "Missing value"
+    REPEATED_VALUE = "repeated-value", 400, "Repeated value"
+    TARGET_TOO_LONG = "target-too-long", 414, "Target too long"
+    HEADERS_TOO_LARGE = "headers-too-large", 431, "Headers too large"
+    UNSUPPORTED_VERSION = "unsupported-version", 505, "Unsupported version"
     UNAVAILABLE = "policy-unavailable", 503, "Policy unavailable"
 
     def __init__(self, code: str, status: int, title: str) -> None:
@@ -54,12 +59,15 @@ class DenialStyle:
     Args:
         problem_base: Put in front of a problem's name to make its type.
         show_action: Tell the client which action was denied.
+        show_scopes: Tell the client which scopes its token lacks, where asking for them would help; the names
+            are those in the policies.
         retry_after: Seconds that a client should wait when nothing can be decided.
         unmapped_status: 403, or 404 in front of an application that hides what it has.
     """
 
     problem_base: str = PROBLEM_BASE
     show_action: bool = True
+    show_scopes: bool = False
     retry_after: int = 5
     unmapped_status: int = 403
 
@@ -118,12 +126,12 @@ def denial_for_authentication(error: AuthenticationError, challenges: Iterable[s
                    decision_id=decision_id, challenges=with_error(challenges, error.code, error.description))
 
 
-def denial_for_scope(scopes: Iterable[str], request: HTTPRequest | None = None, *, realm: str = "",
+def denial_for_scope(scopes: Iterable[str], challenges: Iterable[str], request: HTTPRequest | None = None, *,
                      decision_id: str = "", style: DenialStyle = _STYLE) -> Denial:
     """Answer a valid token that lacks a scope: 403 with the scopes that would help."""
-    told = bearer(realm, error="insufficient_scope", scope=scopes)
+    told = with_error(challenges, "insufficient_scope", scope=scopes)
     return _denial(Problem.INSUFFICIENT_SCOPE, "The token lacks a scope that this needs.", request, style,
-                   decision_id=decision_id, challenges=(told,))
+                   decision_id=decision_id, challenges=told)
 
 
 def denial_for_step_up(request: HTTPRequest | None = None, *, acr_values: Sequence[str] = (),

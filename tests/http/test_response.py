@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from http_fixture import take
 
+import iam_guard
 from iam_guard.engine.decision import Decision
 from iam_guard.errors import AuthenticationError, ConfigurationError, RequestRefusedError
 from iam_guard.http import response
@@ -94,7 +98,7 @@ STATUS = [
      "ambiguous-path", None),
     ("too large", response.denial_for_refusal(RequestRefusedError("x", status=431, code="headers-too-large")), 431,
      "headers-too-large", None),
-    ("scope", response.denial_for_scope(["orders:read", "orders:write"], realm="orders"), 403, "insufficient-scope",
+    ("scope", response.denial_for_scope(["orders:read", "orders:write"], ORDERS), 403, "insufficient-scope",
      'Bearer realm="orders", error="insufficient_scope", scope="orders:read orders:write"'),
     ("step up", response.denial_for_step_up(acr_values=["urn:x:loa:3"], max_age=300), 401, "step-up-required",
      'Bearer error="insufficient_user_authentication", '
@@ -116,6 +120,26 @@ def test_every_internal_result_has_one_answer(denial: Denial, status: int, probl
     assert header(denial, "content-length") == str(len(denial.body))
     assert (header(denial, "retry-after") is None) == (status != 503)
     assert (header(denial, "allow") is None) == (status != 405)
+
+
+def test_every_refusal_is_one_of_the_known_problems() -> None:
+    known = {problem.code: problem.status for problem in response.Problem}
+    raised = list(_refusals())
+    assert len(raised) > 15
+    assert [one for one in raised if known.get(one[1]) != one[2] and one[1:] != ("access-denied", 403)] == []
+    for description, code, _ in raised:
+        assert description[0].isupper(), description
+        assert description.endswith("."), (description, code)
+
+
+def _refusals() -> Iterator[tuple[str, str, int]]:
+    """Description, code and status of every refusal that the package raises with a text of its own."""
+    for file in Path(iam_guard.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "RequestRefusedError"
+                    and isinstance(node.args[0], ast.Constant)):
+                given = {one.arg: ast.literal_eval(one.value) for one in node.keywords}
+                yield str(node.args[0].value), given.get("code", "ambiguous-path"), given.get("status", 400)
 
 
 def test_a_denial_tells_what_the_contract_shows_and_no_more() -> None:
