@@ -45,11 +45,13 @@ class Successor(NamedTuple):
 
     Attributes:
         image: The image after some changes.
+        changed: Keys of what they changed.
         touched: Names of what they changed: ARNs of users, groups, roles, managed policies and resources, ids of
             accounts. ``*`` stands for what concerns everybody.
     """
 
     image: Image
+    changed: frozenset[Key]
     touched: frozenset[str]
 
 
@@ -119,12 +121,14 @@ class Image:
                     _check_known(key, written[key] if key in written else self.entities.get(key), before)
                     written[key] = None if after is None else to_json(after)
                     touched |= {_name(one) for one in (before, after) if one is not None}
-        return Successor(self._with(revision, written), frozenset(touched))
+        return Successor(self._with(revision, written), frozenset(written), frozenset(touched))
 
-    def since(self, older: Image) -> frozenset[str]:
-        """Names of what differs from an image that came from elsewhere; costs a look at everything."""
-        return frozenset(_name(from_json(image.entities[key])) for key in _different(older, self)
-                         for image in (older, self) if key in image.entities)
+    def succeeding(self, older: Image) -> Successor:
+        """This image as the successor of one that came from elsewhere; costs a look at everything."""
+        changed = frozenset(_different(older, self))
+        touched = {_name(from_json(image.entities[key])) for key in changed
+                   for image in (older, self) if key in image.entities}
+        return Successor(self, changed, frozenset(touched))
 
     def _with(self, revision: int, written: _Bytes) -> Image:
         counts, few = dict(self.counts), {kind: set(self.few[kind]) for kind in {key.kind for key in written} & FEW}

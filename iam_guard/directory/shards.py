@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -31,6 +31,13 @@ class Shards(Mapping[Key, Value]):
 
     def __getitem__(self, key: Key) -> Value:
         return self._parts[hash(key) & _MASK][key]
+
+    def get(self, key: Key, default: Any = None) -> Any:
+        """The value of a key, quicker than by way of an exception."""
+        return self._parts[hash(key) & _MASK].get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._parts[hash(key) & _MASK]
 
     def __len__(self) -> int:
         return self._size

@@ -108,7 +108,7 @@ def touched_by(entity: Entity) -> set[str]:
     with store.write(NOTE) as tx:
         tx.put(entity)  # type: ignore[arg-type]
     after = before.after(store.changes(0))
-    assert after.touched == after.image.since(before)
+    assert after == after.image.succeeding(before)
     return set(after.touched)
 
 
@@ -125,8 +125,8 @@ def test_an_entity_under_a_new_arn_touches_the_old_one_too(
     before = image_of(store)
     put(User(account=ACCOUNT, name="ann", arn=f"arn:app:iam::{ACCOUNT}:user/x/ann", path="/x/"))
     after = before.after(store.changes(1))
-    assert after.touched == after.image.since(before) == {
-        f"arn:app:iam::{ACCOUNT}:user/ann", f"arn:app:iam::{ACCOUNT}:user/x/ann"}
+    assert after == after.image.succeeding(before)
+    assert after.touched == {f"arn:app:iam::{ACCOUNT}:user/ann", f"arn:app:iam::{ACCOUNT}:user/x/ann"}
 
 
 def test_a_missing_write_is_noticed(store: MemoryDirectoryStore, put: Callable[..., None]) -> None:
