@@ -197,6 +197,11 @@ _YAML_WORDS: dict[str, Any] = {"true": True, "True": True, "TRUE": True, "false"
                                "FALSE": False, "null": None, "Null": None, "~": None, "": None}
 
 
+def plain_in_yaml(number: str) -> bool:
+    """Whether YAML, as it is read here, takes a number for one; others are text there."""
+    return bool(_YAML_NUMBER.match(number))
+
+
 class _YAMLReader:
     """Builds values from YAML events: no tags, no anchors, words as in YAML 1.2.
 

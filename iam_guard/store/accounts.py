@@ -16,6 +16,9 @@ _PARTITION = re.compile(r"[A-Za-z0-9-]+\Z")
 _ACCOUNT_MEND = "write twelve digits in quotes, or a name"
 _SERVICE = re.compile(r"[A-Za-z0-9.-]+\Z")
 
+#: The account of policies that come with the platform.
+PLATFORM = "aws"
+
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
@@ -38,6 +41,8 @@ class Accounts:
         """
         if not name or name == self.home:
             return self.home
+        if name == PLATFORM:
+            return PLATFORM
         if self.others:
             return self.others.get(name) or (name if name in self.others.values() else None)
         return name if is_account_id(name) else None

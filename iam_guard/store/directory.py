@@ -10,7 +10,7 @@ from iam_guard.model import DEFAULT_ACCOUNT, DEFAULT_PARTITION
 from iam_guard.policy.document import Mode, PolicyKind
 from iam_guard.store.accounts import Accounts, assign_accounts, read_folder_settings
 from iam_guard.store.base import Snapshot
-from iam_guard.store.entities import FolderSettings
+from iam_guard.store.entities import AccountFile, FolderSettings, StandingPolicyFile
 from iam_guard.store.folder import FolderFile, revision_of
 from iam_guard.store.holders import HolderReader, Trust
 from iam_guard.store.layout import EMPTY_MARKER
@@ -90,11 +90,21 @@ class _Assembly:
         roles = [reader.role(part) for part in self._of("roles")]
         holders = {holder.arn: holder for holder in [*self._users(reader), *(role for role, _ in roles)]}
         managed.note_unused()
+        self._check_accounts()
         return Attachments(
             everyone=self._documents("everyone", PolicyKind.IDENTITY), holders=holders, groups=groups,
             resources=self._resources([trust for _, trust in roles if trust], holders),
             guardrails=self._guardrails(), endpoint=self._documents("endpoint", PolicyKind.ENDPOINT) or None,
             decisive=DECISIVE_SERVICES | set(self._settings.decisive))
+
+    def _check_accounts(self) -> None:
+        """Limits that stand beside the organization's tree would be no limits here."""
+        for part in self._of("account"):
+            file = self._reader.typed_file(part, AccountFile)
+            for name in ("account", "parent", "scps", "rcps") if file else ():
+                if getattr(file, name):
+                    self._reader.report.fault(part, f"/{name}", f"'{name}' is not read here",
+                                              "give the account its place in 'organization.yaml'", key=True)
 
     def _of(self, kind: str) -> list[Part]:
         return [part for part in self._parts if part.place.kind == kind]
@@ -110,7 +120,7 @@ class _Assembly:
         found = []
         for part in self._of(kind):
             name = kind if kind == part.place.name and kind == "endpoint" else f"{kind}/{part.place.label}"
-            if document := self._reader.whole_document(part, policy_kind):
+            if document := self._reader.wrapped_document(part, policy_kind, StandingPolicyFile):
                 found.append(Policy(name, document))
         return tuple(found)
 

@@ -64,11 +64,12 @@ def revision_of(files: Iterable[FolderFile]) -> str:
 
 
 def _read_once(folder: Path) -> tuple[FolderFile, ...]:
-    walk = _Walk(str(folder))
-    files = sorted(walk.folder(str(folder), ""), key=lambda file: str(file.path))
-    if walk.faults:
-        raise ConfigurationError(walk.faults)
-    return tuple(files)
+    walk = FolderWalk(folder)
+    contents = _Contents(walk)
+    files = [FolderFile(PurePosixPath(path), place, content) for path, place in walk.places()
+             if (content := contents.of(place)) is not None]
+    walk.raise_faults()
+    return tuple(sorted(files, key=lambda file: str(file.path)))
 
 
 def _is_skipped(name: str) -> bool:
@@ -76,19 +77,44 @@ def _is_skipped(name: str) -> bool:
     return name.startswith((".", "#")) or name.endswith(("~", ".md"))
 
 
-class _Walk:
-    """One walk through the folder; keeps the faults and the sums."""
+class FolderWalk:
+    """One walk through a folder, inside its own walls.
 
-    def __init__(self, folder: str) -> None:
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder)
         self.walls = os.path.join(os.path.realpath(folder), "")
         self.faults: list[Fault] = []
         self._above: list[str] = []
-        self._count = self._total = 0
 
-    def folder(self, place: str, path: str) -> Iterator[FolderFile]:
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Every file that is not skipped: its path within the folder, and the place to open.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        return self._folder(self.folder, "")
+
+    def fault(self, place: str, message: str, mend: str) -> None:
+        """Keep a fault until the walk is over."""
+        self.faults.append(Fault(message, mend, file=place))
+
+    def raise_faults(self) -> None:
+        """Raise when there are any.
+
+        Raises:
+            ConfigurationError: with all of them.
+        """
+        if self.faults:
+            raise ConfigurationError(self.faults)
+
+    def _folder(self, place: str, path: str) -> Iterator[tuple[str, str]]:
         real = os.path.realpath(place)
         if real in self._above or len(self._above) > MAX_DEPTH:
-            self._fault(place, "folders are nested too deeply, or a link leads up", "remove it")
+            self.fault(place, "folders are nested too deeply, or a link leads up", "remove it")
             return
         self._above.append(real)
         with os.scandir(place) as entries:
@@ -97,39 +123,44 @@ class _Walk:
                     yield from self._entry(entry, path + entry.name)
         self._above.pop()
 
-    def _entry(self, entry: os.DirEntry[str], path: str) -> Iterator[FolderFile]:
+    def _entry(self, entry: os.DirEntry[str], path: str) -> Iterator[tuple[str, str]]:
         if entry.is_symlink() and not self._is_inside(entry.path):
             return
         if entry.is_dir():
-            yield from self.folder(entry.path, f"{path}/")
+            yield from self._folder(entry.path, f"{path}/")
         elif not entry.is_file():  # asked before it is opened: opening a pipe would wait for a writer
-            self._fault(entry.path, "neither a file nor a folder", "remove it")
-        elif (content := self._content(entry.path)) is not None:
-            yield FolderFile(PurePosixPath(path), entry.path, content)
+            self.fault(entry.path, "neither a file nor a folder", "remove it")
+        else:
+            yield path, entry.path
 
     def _is_inside(self, link: str) -> bool:
         real = os.path.realpath(link)
         if not real.startswith(self.walls):
-            self._fault(link, "the link leads out of the folder", "put the file itself here")
+            self.fault(link, "the link leads out of the folder", "put the file itself here")
             return False
         if not os.path.exists(real):
-            self._fault(link, "the link leads nowhere, or the file went away", "put the file itself here")
+            self.fault(link, "the link leads nowhere, or the file went away", "put the file itself here")
             return False
         return True
 
-    def _content(self, place: str) -> bytes | None:
+
+class _Contents:
+    """Reads the files of a walk; keeps the sums."""
+
+    def __init__(self, walk: FolderWalk) -> None:
+        self._walk = walk
+        self._count = self._total = 0
+
+    def of(self, place: str) -> bytes | None:
         with open(place, "rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
         self._count += 1
         self._total += len(content)
         if len(content) > MAX_FILE_BYTES:
-            self._fault(place, f"the file is larger than {MAX_FILE_BYTES} bytes", "split it")
+            self._walk.fault(place, f"the file is larger than {MAX_FILE_BYTES} bytes", "split it")
             return None
         if self._count > MAX_FILES or self._total > MAX_TOTAL_BYTES:
             raise ConfigurationError(Fault(
                 f"the folder holds more than {MAX_FILES} files or {MAX_TOTAL_BYTES} bytes",
-                "is it the right folder?", file=self.walls))
+                "is it the right folder?", file=self._walk.walls))
         return content
-
-    def _fault(self, place: str, message: str, mend: str) -> None:
-        self.faults.append(Fault(message, mend, file=place))

@@ -98,6 +98,8 @@ class HolderReader:
         if isinstance(value, dict) and ("Statement" in value or "Version" in value):
             return self._bare(part, value, kind)
         file = self._reader.typed(part, value, kind)
+        if file and self._reader.refuses_said(part, file):
+            return None
         if file and _BARE in file.inline:
             self._report.fault(part, pointer("/inline", _BARE), "an inline policy has no name", "name it", key=True)
             return None

@@ -7,13 +7,15 @@
     users/NAME.yaml                policies, groups, boundary and tags of a user
     roles/NAME.yaml                the same of a role, and who may assume it
     resources/ANY.yaml             the policy of one resource
-    accounts/ACCOUNT/...           policies, groups, users, roles and resources of a further account
+    account.yaml                   what people call the folder's own account, and its tags
+    accounts/ACCOUNT/...           the same, and policies, groups, users, roles and resources, of a further account
     organization.yaml              the tree of accounts and what limits them
     scps/NAME.yaml  rcps/NAME.yaml the limits: service and resource control policies
-    endpoint.yaml                  a ceiling over every request
+    endpoint.yaml                  a ceiling over every request; more of them as endpoint/NAME.yaml
 
 ``.yml`` and ``.json`` do as well. Folders inside ``policies``, ``users``, ``groups`` and ``roles`` are
-the IAM path: ``users/staff/ann.yaml`` is ``user/staff/ann``.
+the IAM path: ``users/staff/ann.yaml`` is ``user/staff/ann``. A name that begins with ``~`` was chosen by a store
+for something whose own name cannot be a file's; the file says what that is.
 """
 
 from __future__ import annotations
@@ -28,9 +30,12 @@ SUFFIXES = (".yaml", ".yml", ".json")
 #: The file that says: this folder is empty on purpose.
 EMPTY_MARKER = "EMPTY"
 
-SINGLE_FILES = frozenset({"folder", "organization", "endpoint"})
+#: Begins the names of files that say themselves what they are called.
+ODD = "~"
+
+SINGLE_FILES = frozenset({"folder", "organization", "endpoint", "account"})
 ACCOUNT_FOLDERS = frozenset({"policies", "users", "groups", "roles", "resources"})
-TOP_FOLDERS = ACCOUNT_FOLDERS | {"everyone", "scps", "rcps"}
+TOP_FOLDERS = ACCOUNT_FOLDERS | {"everyone", "endpoint", "scps", "rcps"}
 #: Folders whose file names are names of IAM entities, and whose subfolders are IAM paths.
 ENTITY_FOLDERS = frozenset({"policies", "users", "groups", "roles"})
 
@@ -104,6 +109,8 @@ def _single_file(path: PurePosixPath, name: str) -> Place:
 
 
 def _account_file(path: PurePosixPath, folders: tuple[str, ...], name: str) -> Place:
+    if len(folders) == 2 and name == "account":
+        return Place("account", name, (), folders[1])
     if len(folders) < 3 or folders[2] not in ACCOUNT_FOLDERS:
         raise MisplacedError(f"'{path}' is not a place that is read",
                              f"write accounts/ACCOUNT/KIND/{path.name}, KIND being one of "
@@ -113,7 +120,9 @@ def _account_file(path: PurePosixPath, folders: tuple[str, ...], name: str) -> P
 
 def _checked(place: Place) -> Place:
     problem = None
-    if place.kind in ENTITY_FOLDERS:
+    if place.name.startswith(ODD):
+        problem = path_problem(place.steps)
+    elif place.kind in ENTITY_FOLDERS:
         problem = name_problem(place.name, place.kind) or path_problem(place.steps)
     elif place.kind in ("scps", "rcps"):
         problem = name_problem(place.name, "policies")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from iam_guard.engine.attachments import Policy
 from iam_guard.policy.document import PolicyKind
-from iam_guard.store.accounts import Accounts
+from iam_guard.store.accounts import PLATFORM, Accounts
+from iam_guard.store.entities import PolicyFile
 from iam_guard.store.parts import Part, PartReader
 from iam_guard.store.quotas import MANAGED_POLICY, Quotas
 from iam_guard.store.typed import nearest
@@ -22,7 +23,7 @@ class _Entry:
 
 
 class ManagedPolicies:
-    """Finds managed policies by name or ARN, within one account.
+    """Finds managed policies by name or ARN, within one account and among those of the platform.
 
     Args:
         parts: The files under ``policies/`` of all accounts.
@@ -34,12 +35,14 @@ class ManagedPolicies:
     def __init__(self, parts: Iterable[Part], accounts: Accounts, reader: PartReader, quotas: Quotas) -> None:
         self._reader = reader
         self._by_account: dict[str, dict[str, _Entry]] = {}
+        self._by_arn: dict[str, _Entry] = {}
         for part in parts:
             quotas.file_size(part, "a managed policy", MANAGED_POLICY)
-            document = reader.whole_document(part, PolicyKind.IDENTITY)
+            document = reader.wrapped_document(part, PolicyKind.IDENTITY, PolicyFile)
             arn = accounts.arn(part, "policy")
             entry = _Entry(part, arn, Policy(arn, document) if document else None)
             self._by_account.setdefault(part.account, {})[part.place.name] = entry
+            self._by_arn[arn] = entry
 
     def find(self, part: Part, at: str, reference: str) -> Policy | None:
         """The policy that the file *part* refers to at the pointer *at*.
@@ -47,7 +50,9 @@ class ManagedPolicies:
         A reference to nothing is reported; one to a policy that could not be read was reported already.
         """
         known = self._by_account.get(part.account, {})
-        entry = known.get(reference) or next((one for one in known.values() if one.arn == reference), None)
+        entry = known.get(reference) or self._by_arn.get(reference)
+        if entry and entry.part.account not in (part.account, PLATFORM):
+            entry = None
         if entry is None:
             folder = f"accounts/{part.place.account}/" if part.place.account else ""
             mend = nearest(reference, known) or f"create '{folder}policies/{reference}.yaml', or remove the name"

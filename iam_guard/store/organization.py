@@ -11,7 +11,7 @@ from iam_guard.policy.document import Effect, PolicyDocument, PolicyKind, Statem
 from iam_guard.policy.source import pointer
 from iam_guard.store import quotas as quota
 from iam_guard.store.accounts import Accounts
-from iam_guard.store.entities import AccountNode, OrganizationFile, UnitNode
+from iam_guard.store.entities import AccountNode, ControlPolicyFile, OrganizationFile, UnitNode
 from iam_guard.store.parts import Part, PartReader
 from iam_guard.store.quotas import Quotas
 from iam_guard.store.typed import nearest
@@ -78,19 +78,21 @@ class OrganizationReader:
         file = self._reader.typed_file(tree, OrganizationFile)
         if file is None:
             return {}
-        self._check_id(tree, "/id", file.id, _ORGANIZATION_ID)
-        self._unit(tree, "/root", "root", file.root, _Level(path=f"{file.id}/"), 0)
+        organization, root = file.id or "", file.root or UnitNode()
+        self._check_id(tree, "/id", organization, _ORGANIZATION_ID)
+        self._refuse_loose(tree, file)
+        self._unit(tree, "/root", "root", root, _Level(path=f"{organization}/"), 0)
         self._place_everybody(tree, file, in_use)
-        has_scps = _speaks_of_scps(file.root)
-        return {account: replace(found, organization_id=file.id, scps=found.scps if has_scps else None,
-                                 organization_path=found.organization_path if file.id else "")
+        has_scps = _speaks_of_scps(root)
+        return {account: replace(found, organization_id=organization, scps=found.scps if has_scps else None,
+                                 organization_path=found.organization_path if organization else "")
                 for account, found in self._found.items()}
 
     def _documents(self, parts: Iterable[Part], kind: PolicyKind, most: int) -> _Controls:
         found: _Controls = {}
         for part in parts:
             self._quotas.file_size(part, f"{kind.value.upper()}", most)
-            document = self._reader.whole_document(part, kind)
+            document = self._reader.wrapped_document(part, kind, ControlPolicyFile)
             found[part.place.name] = Policy(f"{kind.value}/{part.place.name}", document) if document else None
         return found
 
@@ -98,6 +100,12 @@ class OrganizationReader:
         for part in parts:
             self._report.fault(part, "", f"'{part.place.name}' limits nobody: there is no 'organization.yaml'",
                                "write one that attaches it, or remove the file")
+
+    def _refuse_loose(self, part: Part, file: OrganizationFile) -> None:
+        """Accounts in a unit outside the tree would go without the limits above them."""
+        for index in range(len(file.loose)):
+            self._report.fault(part, f"/loose/{index}", "a unit outside the tree limits nobody",
+                               "give it its place under 'root'")
 
     def _unit(self, part: Part, at: str, name: str, node: UnitNode, above: _Level, depth: int) -> None:
         if depth > MAX_UNIT_DEPTH:

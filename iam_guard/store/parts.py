@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
+
+import msgspec
 
 from iam_guard.errors import ConfigurationError, DocumentError, Fault
 from iam_guard.policy.document import Mode, PolicyDocument, PolicyKind
 from iam_guard.policy.parse import MAX_STRICT_BYTES, parse_policy
-from iam_guard.policy.source import SourceText
+from iam_guard.policy.source import SourceText, pointer
 from iam_guard.store.folder import FolderFile
 from iam_guard.store.layout import EMPTY_MARKER, MisplacedError, Place, place_of
 from iam_guard.store.typed import read_value
 
 T = TypeVar("T")
+#: Keys by which a file that wraps a document is told from the document.
+WRAPPERS = frozenset({"document", "versions"})
 #: Stands for the value of a text that could not be read.
 UNREAD: Any = object()
 
@@ -124,13 +129,51 @@ class PartReader:
         """Read a file that is one policy; ``None`` after a fault."""
         return self._noted(self.report.attempt(lambda: parse_policy(part.source, kind=kind, mode=self.mode)))
 
+    def wrapped_document(self, part: Part, kind: PolicyKind, file: type[msgspec.Struct]) -> PolicyDocument | None:
+        """Read a file that is one policy, or wraps it as *file* says; ``None`` after a fault."""
+        with suppress(DocumentError):
+            value = part.source.value()
+            if isinstance(value, dict) and not WRAPPERS.isdisjoint(value):
+                return self._unwrapped(part, value, kind, file)
+        return self.whole_document(part, kind)
+
+    def _unwrapped(self, part: Part, value: Any, kind: PolicyKind, file: type[msgspec.Struct]) -> PolicyDocument | None:
+        found = self.typed(part, value, file)
+        if found is None or self.refuses_said(part, found):
+            return None
+        versions = getattr(found, "versions", None)
+        if versions is None:
+            return self.embedded_document(part, found.document, "/document", kind)  # type: ignore[attr-defined]
+        default = found.default  # type: ignore[attr-defined]
+        if default not in versions:
+            self.report.fault(part, "/default", f"there is no version '{default}'", "write the id of another")
+            return None
+        at = pointer("/versions", default, "document")
+        return self.embedded_document(part, versions[default].document, at, kind)
+
     def embedded_document(self, part: Part, value: Any, at: str, kind: PolicyKind) -> PolicyDocument | None:
-        """Read a policy that stands inside a file, at a JSON pointer; ``None`` after a fault."""
+        """Read a policy that stands inside a file, at a JSON pointer, as a value or as its JSON text; ``None``
+        after a fault.
+        """
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            return self._noted(self._text_within(part, value, at, kind))
         if not isinstance(value, dict):
             self.report.fault(part, at, "a policy document is expected here", "write 'Version' and 'Statement'")
             return None
         return self._noted(self.report.attempt(
             lambda: parse_policy(value, kind=kind, mode=self.mode, within=part.source, base=at)))
+
+    def _text_within(self, part: Part, text: str, at: str, kind: PolicyKind) -> PolicyDocument | None:
+        """Places within the text are not places within the file: faults stand where the text begins."""
+        try:
+            document = parse_policy(text, kind=kind, mode=self.mode)
+        except DocumentError as refused:
+            for fault in refused.faults:
+                self.report.fault(part, at, fault.message, fault.mend)
+            return None
+        for note in document.notes:
+            self.report.note(part, at, note.message, note.mend)
+        return replace(document, notes=())
 
     def value(self, part: Part) -> Any:
         """Read the text of a file that may hold documents; ``UNREAD`` after a fault."""
@@ -151,6 +194,14 @@ class PartReader:
         """Read the value of a file as *kind*; ``None`` after a fault."""
         source = part.source
         return self.report.attempt(lambda: read_value(value, kind, file=source.file, position=source.position))
+
+    def refuses_said(self, part: Part, file: msgspec.Struct) -> bool:
+        """Report what a file says that only its place can say, unless it is read as a directory's."""
+        said = [name for name in ("account", "name", "path", "arn") if getattr(file, name, None) is not None]
+        for name in said:
+            self.report.fault(part, pointer("", name), f"'{name}' is what the file's place says",
+                              "remove it, or read the folder as 'file:' and its path", key=True)
+        return bool(said)
 
     def _noted(self, document: PolicyDocument | None) -> PolicyDocument | None:
         if document is not None:

@@ -49,7 +49,8 @@ class ResourceReader:
             self._report.fault(part, "", "the file does not say whose policy it is",
                                "write 'resource: ARN' and move the document under 'policy:'")
             return None
-        return self._reader.typed(part, value, ResourceFile)
+        file = self._reader.typed(part, value, ResourceFile)
+        return None if file and self._reader.refuses_said(part, file) else file
 
     def _is_own_arn(self, part: Part, arn: str) -> bool:
         if not _ARN.match(arn):
