@@ -16,11 +16,10 @@ from iam_guard.policy.source import SourceText
 if TYPE_CHECKING:
     from iam_guard.config.routes import RouteSources
     from iam_guard.config.settings import Settings
-    from iam_guard.store.file import FilePolicyStore
 
 SUFFIXES = (".json", ".yaml", ".yml")
 #: Keys that only a settings file has.
-_OF_SETTINGS = frozenset({"policies", "issuers"})
+_OF_SETTINGS = frozenset({"policies", "store", "issuers"})
 
 
 class Kind(StrEnum):
@@ -159,26 +158,24 @@ def read_route_sources(path: Path) -> RouteSources:
     Raises:
         ConfigurationError: with everything that is wrong with it.
     """
+    from iam_guard.config.policies import opened_policy_store
     from iam_guard.config.routes import read_routes
     from iam_guard.config.settings import load_settings
     from iam_guard.http.naming import ResourceNames
 
     settings = load_settings(path)
-    partition, account = _policy_store(settings).home()
+    with opened_policy_store(settings.values, settings.origin) as store:
+        partition, account = store.home()
     names = ResourceNames(partition, settings.values.resources.region, account)
     return read_routes(settings.values.routes, settings.origin, names)
 
 
 def _load_policies(settings: Settings) -> None:
+    from iam_guard.config.policies import opened_policy_store
+
+    at, mend = ("/store", "correct the URL") if settings.values.store else ("/policies", "correct the path")
     try:
-        _policy_store(settings).load()
+        with opened_policy_store(settings.values, settings.origin) as store:
+            store.load()
     except UnavailableError as problem:
-        raise ConfigurationError(settings.origin.fault("/policies", str(problem), "correct the path")) from None
-
-
-def _policy_store(settings: Settings) -> FilePolicyStore:
-    from iam_guard.store.file import FilePolicyStore
-
-    policies, wanted = settings.values.policies, settings.values.resources
-    folder = policies if isinstance(policies, str) else policies.folder
-    return FilePolicyStore(settings.origin.path(folder), partition=wanted.partition, account=wanted.account)
+        raise ConfigurationError(settings.origin.fault(at, str(problem), mend)) from None

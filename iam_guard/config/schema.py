@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from iam_guard.asgi.cors import CORSSettings
+from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.openapi import OperationNaming
 from iam_guard.http.response import DenialStyle
@@ -24,6 +25,21 @@ class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     folder: str
+    poll_seconds: Seconds = 3.0
+    max_unsynced: Seconds = 300.0
+
+
+class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A directory that policies come from.
+
+    Attributes:
+        url: ``sqlite:///FILE``, ``postgresql://...``, ``file:FOLDER``; or, where it holds a password, a reference to
+            it: ``{env: NAME}`` or ``{file: PATH}``.
+        poll_seconds: How often it is asked when no change is reported.
+        max_unsynced: Seconds without an answer after which nobody is let in.
+    """
+
+    url: Any
     poll_seconds: Seconds = 3.0
     max_unsynced: Seconds = 300.0
 
@@ -98,11 +114,12 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recheck_seconds: Seconds = 5.0
 
 
-class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``iam-guard.yaml``.
 
     Attributes:
         policies: Where policies are; a text is the folder.
+        store: Which directory they come from instead; a text is its URL.
         routes: Where routes are mapped; a text is the file of the route map.
         issuers: Whose tokens are accepted (see :mod:`iam_guard.identity.settings`).
         realm: What challenges call this service.
@@ -119,7 +136,8 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         development: Let samples pass that must never reach production.
     """
 
-    policies: str | PolicySettings
+    policies: str | PolicySettings = ""
+    store: str | StoreSettings = ""
     routes: str | RouteSettings
     issuers: tuple[dict[str, Any], ...]
     realm: str = "api"
@@ -134,3 +152,14 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow_anonymous: bool = False
     strict: bool = True
     development: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that there is one source of policies.
+
+        Raises:
+            ConfigurationError: there is none, or there are two.
+        """
+        if self.policies and self.store:
+            raise ConfigurationError(Fault("policies come from one place", "keep 'policies' or 'store'", "/store"))
+        if not self.policies and not self.store:
+            raise ConfigurationError(Fault("'policies' is missing", "add 'policies: FOLDER' or 'store: URL'"))

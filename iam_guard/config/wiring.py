@@ -13,14 +13,14 @@ from iam_guard.asgi.middleware import IAMGuardMiddleware
 from iam_guard.config.issuers import read_issuers
 from iam_guard.config.log import make_log
 from iam_guard.config.place import Origin
+from iam_guard.config.policies import read_policies
 from iam_guard.config.routes import RouteSources, read_routes
 from iam_guard.config.samples import refuse_samples
-from iam_guard.config.schema import PolicySettings, SettingsFile
+from iam_guard.config.schema import SettingsFile
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.guard import Guard
 from iam_guard.http.naming import ResourceNames
 from iam_guard.identity.jwt import JWTAuthenticator
-from iam_guard.store.file import FilePolicyStore
 from iam_guard.store.refresh import PolicyRefresher, RefreshEvent, make_policy_set
 
 
@@ -90,27 +90,17 @@ def build(settings: SettingsFile, origin: Origin, *,
         ConfigurationError: with everything that is wrong with the settings.
     """
     faults: list[Fault] = []
-    policies = settings.policies
-    places = policies if isinstance(policies, PolicySettings) else PolicySettings(policies)
-    store, names = _store_and_names(settings, places, origin, faults)
+    policies = origin.attempt(faults, "", lambda: read_policies(settings, origin))
+    names = policies.names if policies else ResourceNames()
     routes = origin.attempt(faults, "", lambda: read_routes(settings.routes, origin, names))
     authenticator = origin.attempt(
         faults, "", lambda: JWTAuthenticator(read_issuers(settings.issuers, origin), realm=settings.realm))
     log, parts = origin.attempt(faults, "", lambda: make_log(settings.log, origin)) or (None, ())
-    if faults or routes is None or authenticator is None:
+    if faults or policies is None or routes is None or authenticator is None:
         raise ConfigurationError(faults)
-    refresher = PolicyRefresher(store, make=make_policy_set if settings.development else refuse_samples,
-                                poll_seconds=places.poll_seconds, max_unsynced=places.max_unsynced, on_event=on_event)
+    refresher = PolicyRefresher(policies.store, make=make_policy_set if settings.development else refuse_samples,
+                                poll_seconds=policies.poll_seconds, max_unsynced=policies.max_unsynced,
+                                on_event=on_event)
     refresher.check()
     guard = Guard(refresher, log=log, names=names)
-    return Wiring(guard, authenticator, refresher, routes, settings, (refresher, *parts))
-
-
-def _store_and_names(settings: SettingsFile, places: PolicySettings, origin: Origin,
-                     faults: list[Fault]) -> tuple[FilePolicyStore, ResourceNames]:
-    """Policies and resource names have one partition and one account between them."""
-    wanted = settings.resources
-    folder = origin.path(places.folder)
-    partition, account = FilePolicyStore(folder, partition=wanted.partition, account=wanted.account).home()
-    names = origin.attempt(faults, "/resources", lambda: ResourceNames(partition, wanted.region, account))
-    return FilePolicyStore(folder, partition=partition, account=account), names or ResourceNames()
+    return Wiring(guard, authenticator, refresher, routes, settings, (*policies.parts, refresher, *parts))

@@ -72,7 +72,7 @@ class Derived(Generic[Name, Value]):
         return value
 
 
-class DerivedMapping(Mapping[str, Value]):
+class DerivedMapping(Mapping[str, Value], Generic[Name, Value]):
     """The things of one image by name, each made when it is asked for.
 
     Args:
@@ -80,17 +80,18 @@ class DerivedMapping(Mapping[str, Value]):
         derived: Makes them; ``None`` stands for there being none of that name.
         size: How many there are, or at least whether there are any.
         names: Lists the names; costs a look at everything.
+        known_as: What *derived* calls a name; ``None`` when it has none for it.
     """
 
-    __slots__ = ("_derived", "_image", "_names", "_size")
+    __slots__ = ("_derived", "_image", "_known_as", "_names", "_size")
 
-    def __init__(self, image: Image, derived: Derived[str, Value | None], size: int,
-                 names: Callable[[], Iterator[str]]) -> None:
-        self._image, self._derived, self._size, self._names = image, derived, size, names
+    def __init__(self, image: Image, derived: Derived[Name, Value | None], size: int,
+                 names: Callable[[], Iterator[str]], known_as: Callable[[str], Name | None]) -> None:
+        self._image, self._derived, self._size = image, derived, size
+        self._names, self._known_as = names, known_as
 
     def __getitem__(self, name: str) -> Value:
-        found = self._derived.of(self._image, name)
-        if found is None:
+        if (known := self._known_as(name)) is None or (found := self._derived.of(self._image, known)) is None:
             raise KeyError(name)
         return found
 

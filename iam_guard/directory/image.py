@@ -104,6 +104,15 @@ class Image:
         """Keys of one of the kinds of which there are few, sorted."""
         return self.few[kind]
 
+    def key_of_id(self, id: str) -> Key | None:
+        """The key of the user or role with a unique id; costs a look at everything."""
+        for key, written in self.entities.items():
+            if key.kind in (Kind.USER, Kind.ROLE) and id.encode() in written:
+                found = from_json(written)
+                if isinstance(found, User | Role) and found.id == id:
+                    return key
+        return None
+
     def after(self, changes: Iterable[Change]) -> Successor:
         """The image after some writes, oldest first.
 

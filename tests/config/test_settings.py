@@ -122,7 +122,8 @@ TYPOS = [
                  "a number > 0.0", id="range"),
     pytest.param("policies: iam\n", "policies: [iam]", "7:11: /policies: expected text or an object of keys and "
                  "values, not a list", id="shape"),
-    pytest.param("policies: iam\n", "", "1:1: 'policies' is missing; add 'policies: ...'", id="missing"),
+    pytest.param("policies: iam\n", "", "1:1: 'policies' is missing; add 'policies: FOLDER' or 'store: URL'",
+                 id="missing"),
     pytest.param("    audience: orders\n", "", "4:5: /issuers/0: 'audience' is missing; add 'audience: ...'",
                  id="issuer without audience"),
     pytest.param("HS256", "", "6:17: /issuers/0/algorithms: no algorithm is allowed; name those the issuer signs "
@@ -222,7 +223,7 @@ def test_g18_1_no_settings_no_start(tmp_path: Path) -> None:
         load_settings(tmp_path / "iam-guard.yaml")
     (tmp_path / "iam-guard.yaml").write_text("{}")
     assert faults_of(tmp_path / "iam-guard.yaml") == [
-        f"iam-guard.yaml:1:1: '{name}' is missing; add '{name}: ...'" for name in ("policies", "routes", "issuers")]
+        f"iam-guard.yaml:1:1: '{name}' is missing; add '{name}: ...'" for name in ("routes", "issuers")]
 
 
 @pytest.mark.parametrize(("text", "fault"), [

@@ -107,7 +107,7 @@ def test_few_are_remembered(store: MemoryDirectoryStore, friends: Friends) -> No
 
 def test_as_a_mapping(store: MemoryDirectoryStore, put: Callable[..., None], friends: Friends) -> None:
     put(user("ann", "bob"), user("bob"))
-    mapping = DerivedMapping(image_of(store), Derived(friends, 10), 2, lambda: iter(("ann", "bob")))
+    mapping = DerivedMapping(image_of(store), Derived(friends, 10), 2, lambda: iter(("ann", "bob")), str)
     assert dict(mapping) == {"ann": ["bob ()"], "bob": []}
     assert mapping.get("cid") is None
     assert ("cid" in mapping, len(mapping)) == (False, 2)
