@@ -93,7 +93,7 @@ ENTITIES = [
                  "3:14: /inline/Extra/Version: there is no policy version '2012-10-71'; write \"2012-10-17\"",
                  id="version"),
     pytest.param("groups/readers.yaml", "boundary: Read", "1:1: /boundary: 'boundary' is not a setting here; "
-                 "write one of inline, policies", id="group with boundary"),
+                 "write one of account, arn, created, extra, id, inline, name, path, policies", id="group with boundary"),
     pytest.param("roles/App.yaml", "trust: {Version: 2012-10-17, Statement: {Effect: Allow, Action: 'sts:AssumeRole', "
                  "Principal: {AWS: 'arn:app:iam::000000000000:user/bob'}}}", "1:41: /trust/Statement/0: invalid "
                  "principal in policy: there is no user 'arn:app:iam::000000000000:user/bob'; create 'users/bob.yaml' "

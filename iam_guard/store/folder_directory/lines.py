@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import msgspec
 
 from iam_guard.directory.entities import AnyEntity, Key, Kind
 from iam_guard.directory.port import Change, Entry, Note
+from iam_guard.store.folder_directory.places import Frame
+from iam_guard.store.folder_directory.state import Files, Mark, State, frame_with
 from iam_guard.store.tables import Held, Tables
-
-
-class Mark(NamedTuple):
-    """A file that holds an entity, or part of the frame.
-
-    Attributes:
-        digest: SHA-256 of its content.
-        key: Which entity; ``None`` for a file of the frame.
-    """
-
-    digest: str
-    key: Key | None = None
 
 
 class FileLine(msgspec.Struct, frozen=True, array_like=True):
@@ -49,12 +38,12 @@ class FileLine(msgspec.Struct, frozen=True, array_like=True):
         return Mark(self.digest, key) if self.digest else None
 
 
-class _Pair(msgspec.Struct, frozen=True):
+class _Pair(msgspec.Struct, frozen=True, omit_defaults=True):
     before: AnyEntity | None = None
     after: AnyEntity | None = None
 
 
-class ChangeLine(msgspec.Struct, frozen=True):
+class ChangeLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One write.
 
     Attributes:
@@ -64,6 +53,8 @@ class ChangeLine(msgspec.Struct, frozen=True):
         at: ISO 8601 in UTC.
         entries: What each entity was and is.
         files: What became of files.
+        folders: Ids of further accounts by folder, where that changed.
+        quotas: What ``folder.yaml`` says of quotas, likewise.
     """
 
     revision: int
@@ -72,12 +63,14 @@ class ChangeLine(msgspec.Struct, frozen=True):
     at: str
     entries: tuple[_Pair, ...]
     files: tuple[FileLine, ...] = ()
+    folders: dict[str, str] | None = None
+    quotas: str | None = None
 
     @classmethod
-    def of(cls, change: Change, files: Iterable[FileLine]) -> ChangeLine:
-        """Write a change."""
+    def of(cls, change: Change, files: Iterable[FileLine], frame: Frame | None) -> ChangeLine:
+        """Write a change; *frame* is the new one when there is one."""
         return cls(change.revision, *change.note, tuple(_Pair(one.before, one.after) for one in change.entries),
-                   tuple(files))
+                   tuple(files), frame.folders if frame else None, frame.quotas if frame else None)
 
     @property
     def change(self) -> Change:
@@ -90,6 +83,8 @@ class ChangeLine(msgspec.Struct, frozen=True):
 class _Header(msgspec.Struct, frozen=True):
     format: int
     revision: int
+    folders: dict[str, str] = {}
+    quotas: str = "none"
 
 
 class _EntityLine(msgspec.Struct, frozen=True):
@@ -105,9 +100,9 @@ _read_file = msgspec.json.Decoder(FileLine).decode
 _FORMAT = 1
 
 
-def write_change(change: Change, files: Iterable[FileLine]) -> bytes:
+def write_change(line: ChangeLine) -> bytes:
     """A change as one line."""
-    return _encode(ChangeLine.of(change, files)) + b"\n"
+    return _encode(line) + b"\n"
 
 
 def read_change(line: bytes) -> ChangeLine:
@@ -119,31 +114,17 @@ def read_change(line: bytes) -> ChangeLine:
     return _read_change(line)
 
 
-class Picture(NamedTuple):
-    """Everything at one revision.
-
-    Attributes:
-        revision: Which.
-        tables: The entities.
-        files: The files they were read from or written to, by path.
-    """
-
-    revision: int
-    tables: Tables
-    files: dict[str, Mark]
-
-
-def write_picture(picture: Picture) -> Iterator[bytes]:
-    """Everything, line by line."""
-    yield _encode(_Header(_FORMAT, picture.revision)) + b"\n"
-    for row in picture.tables.keys:
-        if held := picture.tables.held.get(Key(*row)):
+def write_state(state: State) -> Iterator[bytes]:
+    """Everything at one revision, line by line."""
+    yield _encode(_Header(_FORMAT, state.revision, state.frame.folders, state.frame.quotas)) + b"\n"
+    for row in state.tables.keys:
+        if held := state.tables.held.get(Key(*row)):
             yield _encode(_EntityLine(held.revision, held.entity)) + b"\n"
-    for path, mark in picture.files.items():
+    for path, mark in state.files.marks.items():
         yield _encode(FileLine.of(path, mark)) + b"\n"
 
 
-def read_picture(lines: Iterable[bytes]) -> Picture:
+def read_state(lines: Iterable[bytes]) -> State:
     """Read such lines.
 
     Raises:
@@ -154,12 +135,13 @@ def read_picture(lines: Iterable[bytes]) -> Picture:
     if header.format != _FORMAT:
         raise ValueError(f"format {header.format} is not known")
     held: dict[Key, Held | None] = {}
-    files: dict[str, Mark] = {}
+    files = Files()
     for line in rest:
         if line.startswith(b"["):
             file = _read_file(line)
-            files[file.path] = file.mark or Mark("")
+            files.set(file.path, file.mark)
         else:
             one = _read_entity(line)
             held[one.entity.key] = Held(one.entity, one.revision)
-    return Picture(header.revision, Tables().changed(held), files)
+    tables = Tables().changed(held)
+    return State(header.revision, tables, frame_with(tables, header.folders, header.quotas), files)

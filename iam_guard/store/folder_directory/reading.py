@@ -34,6 +34,7 @@ from iam_guard.store.entities import (
     UserFile,
     VersionFile,
 )
+from iam_guard.store.folder_directory.completion import local_principals
 from iam_guard.store.folder_directory.places import Frame, implied_by
 from iam_guard.store.folder_directory.texts import document_text, extra_from
 from iam_guard.store.folder_directory.writing import following
@@ -90,7 +91,21 @@ class EntityReader:
             owners[entity.key] = part.source.file
             self.found[entity.key] = entity
             read[path] = entity
+        for path, entity in read.items():
+            if isinstance(entity, Role):
+                self._check_trusted(parts[path], entity)
         return read
+
+    def _check_trusted(self, part: Part, role: Role) -> None:
+        """Those whom a role trusts have to be there, unless it knows them by unique id."""
+        if any(fault.file == part.source.file for fault in self._report.faults):
+            return
+        for arn, key in local_principals(role.trust):
+            if arn in role.trusted_ids or key.account not in self._accounts:
+                continue
+            if getattr(self._find(key), "arn", "") != arn:
+                self._report.fault(part, "/trust", f"invalid principal in policy: there is no {key.kind} '{arn}'",
+                                   "create its file ('{}' will do), or correct the name")
 
     def _elsewhere(self, key: Key) -> str:
         """A file that is not read here and holds the same."""
