@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from iam_guard.asgi.census import public_documentation, refuse_unguarded
+from iam_guard.asgi.census import refuse_unguarded
 from iam_guard.asgi.cors import CORSSettings
 from iam_guard.asgi.denying import ANSWERED, register_handlers, send_denial
 from iam_guard.asgi.exchange import HTTPExchange, SocketExchange
@@ -17,6 +17,7 @@ from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
 from iam_guard.asgi.watch import Watch
 from iam_guard.errors import ConfigurationError, Fault, IAMGuardError
 from iam_guard.guard import Guard
+from iam_guard.http.documentation import public_documentation
 from iam_guard.http.mapper import RequestMapper
 from iam_guard.http.request import EdgeSettings
 from iam_guard.http.response import Denial, DenialStyle

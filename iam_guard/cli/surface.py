@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from iam_guard.errors import ConfigurationError
-from iam_guard.http.app_routes import census
-from iam_guard.http.census import ANY, AppRoute
+from iam_guard.http.app_routes import census, innermost
+from iam_guard.http.census import ANY, AppRoute, Front
+from iam_guard.http.documentation import public_documentation
 from iam_guard.http.map_file import mapper_from_yaml
 from iam_guard.http.mapper import RequestMapper, Route
 
@@ -66,49 +67,43 @@ def read_surface(app: Any, map_file: Path | None, config: Path | None) -> list[L
     """Compare an application with its route map.
 
     The map is that of the file or of the settings; without either, the one that an IAMGuardMiddleware around the
-    application has.
+    application, or around something mounted in it, has itself.
 
     Raises:
         ConfigurationError: the map is wrong, or the application has no routes.
     """
-    inner, mapper = _unwrapped(app)
+    found = census(app).found
+    given = None
     if map_file is not None:
-        mapper = mapper_from_yaml(map_file)
+        given = mapper_from_yaml(map_file)
     elif config is not None:
-        mapper = _configured(config, inner)
-    index = _MapIndex(mapper)
-    lines = [_line(one, index) for one in census(inner).found]
-    return [*lines, *index.unused()]
+        given = _configured(config, app)
+    if given is not None:
+        found = tuple(_behind(given, one) for one in found)
+    maps = {id(front.mapper): _MapIndex(front.mapper) for one in found for front in one.fronts}
+    lines = [_line(one, maps) for one in found]
+    return [*lines, *(line for index in maps.values() for line in index.unused())]
 
 
-def _unwrapped(app: Any) -> tuple[Any, RequestMapper | None]:
-    """The application inside its middleware, and the map of the guard among them."""
-    mapper = None
-    while not hasattr(app, "routes"):
-        own = getattr(app, "mapper", None)
-        mapper = own if isinstance(own, RequestMapper) else mapper
-        inner = getattr(app, "app", None) or getattr(app, "_app", None)
-        if inner is None:
-            break
-        app = inner
-    for one in getattr(app, "user_middleware", ()):
-        own = getattr(one, "kwargs", {}).get("mapper")
-        mapper = own if isinstance(own, RequestMapper) else mapper
-    return app, mapper
+def _behind(mapper: RequestMapper, one: AppRoute) -> AppRoute:
+    """The route behind another map than those of the guards around the application; mounted guards stay."""
+    mounted = (front for front in one.fronts if front.template != one.template)
+    return replace(one, fronts=(Front(mapper, one.template), *mounted))
 
 
 def _configured(config: Path, app: Any) -> RequestMapper:
     from iam_guard.cli.inspection import read_route_sources  # settings bring a web client along
+    from iam_guard.config.settings import load_settings
 
-    return read_route_sources(config).mapper(app)
+    mapper = read_route_sources(config).mapper(app)
+    return public_documentation(innermost(app), mapper) if load_settings(config).values.docs_public else mapper
 
 
 class _MapIndex:
     """Finds the line of a map that decides about a route of the application."""
 
-    def __init__(self, mapper: RequestMapper | None) -> None:
-        self._lines = [] if mapper is None else [(route, RequestMapper((route,), names=mapper.names))
-                                                 for route in mapper.routes]
+    def __init__(self, mapper: RequestMapper) -> None:
+        self._lines = [(route, RequestMapper((route,), names=mapper.names)) for route in mapper.routes]
         self._used: set[str] = set()
 
     def find(self, method: str, template: str) -> Route | None:
@@ -140,21 +135,25 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> tuple[str, str]:
     return ", ".join(action for action, _ in listed), ", ".join(resource for _, resource in listed)
 
 
-def _line(one: AppRoute, index: _MapIndex) -> Line:
-    mapped = index.find(one.method, one.template) if one.method != ANY else None
-    by = [name for name, given in (("map", mapped), ("decorator", one.checks)) if given]
-    pairs = dict.fromkeys((*(_pairs(mapped) if mapped else ()), *one.checks))
+def _line(one: AppRoute, maps: Mapping[int, _MapIndex]) -> Line:
+    mapped = [] if one.method == ANY else [maps[id(front.mapper)].find(one.method, front.template)
+                                           for front in one.fronts]
+    known = [route for route in mapped if route is not None]
+    by = [name for name, given in (("map", known), ("decorator", one.checks)) if given]
+    pairs = dict.fromkeys((*(pair for route in known for pair in _pairs(route)), *one.checks))
     action, resource = _joined(pairs)
     return Line(_state(one, mapped), one.method, one.template, action, resource, " and ".join(by), one.endpoint,
                 _remark(one), one.file, one.line)
 
 
-def _state(one: AppRoute, mapped: Route | None) -> State:
+def _state(one: AppRoute, mapped: Sequence[Route | None]) -> State:
+    """Every guard in front has to know the route; it is public where all of them let everybody pass."""
     if one.checks:
         return State.GUARDED
-    if mapped is None:
+    known = [route for route in mapped if route is not None]
+    if not known or len(known) < len(mapped):
         return State.UNGUARDED
-    return State.PUBLIC if mapped.public else State.GUARDED
+    return State.PUBLIC if all(route.public for route in known) else State.GUARDED
 
 
 def _remark(one: AppRoute) -> str:

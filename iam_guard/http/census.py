@@ -13,6 +13,27 @@ HANDLERS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
+class Front:
+    """A guard in front of a route.
+
+    Attributes:
+        mapper: Its own route map.
+        template: The route, as this guard sees its path.
+    """
+
+    mapper: RequestMapper
+    template: str
+
+    def covers(self, method: str) -> bool:
+        """Whether its map says what the route asks for."""
+        methods = HANDLERS if method == ANY else (method,)
+        try:
+            return all(self.mapper.covers(one, self.template) for one in methods)
+        except ConfigurationError:
+            return False  # a template that the guard cannot read cannot be in its map either
+
+
+@dataclass(frozen=True, slots=True)
 class AppRoute:
     """One method of one route of an application.
 
@@ -26,6 +47,7 @@ class AppRoute:
         file: Where the function stands.
         line: Its first line, or 0.
         host: The host it is bound to; empty for any.
+        fronts: The guards in front of it, the outermost first.
     """
 
     method: str
@@ -36,6 +58,12 @@ class AppRoute:
     file: str = ""
     line: int = 0
     host: str = ""
+    fronts: tuple[Front, ...] = ()
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether guards stand in front of it, and each knows what it asks for."""
+        return bool(self.fronts) and all(front.covers(self.method) for front in self.fronts)
 
     @property
     def key(self) -> str:
@@ -60,8 +88,8 @@ class Census:
 
     @property
     def unguarded(self) -> tuple[AppRoute, ...]:
-        """Routes that nothing checks when no middleware does."""
-        return tuple(one for one in self.found if not one.checks)
+        """Routes that nothing checks: no decorator, and no guard that was found in front of them."""
+        return tuple(one for one in self.found if not one.checks and not one.is_asked)
 
     @property
     def shadowed(self) -> tuple[AppRoute, ...]:
@@ -70,7 +98,7 @@ class Census:
 
     def unmapped(self, mapper: RequestMapper) -> tuple[AppRoute, ...]:
         """Routes that *mapper* leaves closed, in whole or in part."""
-        return tuple(one for one in self.found if not _is_covered(one, mapper))
+        return tuple(one for one in self.found if not Front(mapper, one.template).covers(one.method))
 
     def routes(self) -> tuple[Route, ...]:
         """The guarded routes as lines of a route map."""
@@ -82,13 +110,14 @@ class Census:
         """Refuse to start with routes that nothing checks.
 
         Args:
-            mapper: The map of a middleware; routes it covers need no decorator.
+            mapper: The map of a middleware; routes it covers need no decorator. Guards that stand around the
+                application, or around what is mounted in it, are found without.
 
         Raises:
             ConfigurationError: naming every such route, and every check that never runs.
         """
         open_routes = self.unguarded if mapper is None else [
-            one for one in self.unmapped(mapper) if not one.checks]
+            one for one in self.unmapped(mapper) if not one.checks and not one.is_asked]
         faults = [_shadow_fault(one) for one in self.shadowed]
         faults += [Fault(f"'{one.key}' ({one.endpoint}) is not guarded", "map it, or decorate it with guard.requires",
                          line=one.line, file=one.file) for one in open_routes if not one.shadowed]
@@ -99,11 +128,3 @@ class Census:
 def _shadow_fault(one: AppRoute) -> Fault:
     return Fault(f"the check of '{one.key}' ({one.endpoint}) never runs: it stands above the route decorator",
                  "put guard.requires below the route decorator", line=one.line, file=one.file)
-
-
-def _is_covered(one: AppRoute, mapper: RequestMapper) -> bool:
-    methods = HANDLERS if one.method == ANY else (one.method,)
-    try:
-        return all(mapper.covers(method, one.template) for method in methods)
-    except ConfigurationError:
-        return False  # a template that the guard cannot read cannot be in its map either

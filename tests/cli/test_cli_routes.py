@@ -77,6 +77,9 @@ mapped = RequestMapper({"GET /health": PUBLIC, "GET /items": ("shop:ListItems", 
                         "POST /items": ("shop:CreateItem", "items"), "GET /items/{id}": ("shop:GetItem", "item/{id}"),
                         "WS /feed": ("shop:Follow", "feed"), "GET /v2/items": ("shop:ListItems", "items")})
 inside = IAMGuardMiddleware(create_app(), guard=guard, authenticator=Nobody(), mapper=mapped)
+mounting = Starlette(routes=[Mount("/shop", app=inside), Route("/health", plain)])
+documented = IAMGuardMiddleware(Starlette(routes=[Route("/docs", plain)]), guard=guard, authenticator=Nobody(),
+                                mapper=RequestMapper({"GET /x": PUBLIC}), docs_public=True)
 number = 7
 """
 MAP = """\
@@ -137,6 +140,19 @@ def test_the_map_of_the_middleware_is_taken(run: Any, shop: Path) -> None:
     lines = listed(run, "shop_of_test:inside")
     assert [line["state"] for line in lines.values()].count("unguarded") == 0
     assert lines["GET /health"]["state"] == "public"
+
+
+def test_the_map_of_a_mounted_guard_is_taken_for_what_is_mounted(run: Any, shop: Path) -> None:
+    lines = listed(run, "shop_of_test:mounting")
+    assert {key: line["state"] for key, line in lines.items()} == {
+        "GET /shop/items": "guarded", "GET /shop/items/{item_id}": "guarded", "POST /shop/items": "guarded",
+        "GET /shop/health": "public", "WS /shop/feed": "guarded", "GET /shop/v2/items": "guarded",
+        "GET /health": "unguarded"}
+    assert lines["POST /shop/items"]["action"] == "shop:CreateItem"
+
+
+def test_documentation_pages_that_the_guard_opened_are_public(run: Any, shop: Path) -> None:
+    assert listed(run, "shop_of_test:documented")["GET /docs"]["state"] == "public"
 
 
 def test_strict_fails_when_anything_is_unguarded(run: Any, shop: Path) -> None:

@@ -201,3 +201,51 @@ def test_a_route_nobody_understands_is_unguarded() -> None:
 
 def test_public_routes_count_as_covered() -> None:
     census(Router([Route("/health", endpoint("health"))])).require_guarded(RequestMapper({"GET /health": PUBLIC}))
+
+
+class Guarding:
+    """What a guard looks like from outside."""
+
+    def __init__(self, app: Any, mapper: Any) -> None:
+        self.app = app
+        self.mapper = mapper
+
+
+def small() -> Starlette:
+    return Starlette(routes=[Route("/a", endpoint("a")), Route("/b", endpoint("b"))])
+
+
+def test_a_guard_around_the_application_is_found() -> None:
+    assert keys(census(Guarding(small(), None)).unguarded) == {"GET /a", "GET /b"}  # some other middleware
+    found = census(Guarding(Guarding(small(), None), RequestMapper({"GET /a": ("s:A", "*")})))
+    assert keys(found.unguarded) == {"GET /b"}
+    with pytest.raises(ConfigurationError) as caught:
+        found.require_guarded()
+    assert [fault.message.split("'")[1] for fault in caught.value.faults] == ["GET /b"]
+    census(Guarding(small(), RequestMapper({"GET /a": ("s:A", "*"), "GET /b": PUBLIC}))).require_guarded()
+
+
+def test_a_guard_around_a_mounted_application_sees_paths_without_the_mount() -> None:
+    mapper = RequestMapper({"GET /a": ("s:A", "*"), "GET /in/b": ("s:B", "*")})
+    found = census(Router([Mount("/in", app=Guarding(small(), mapper)), Route("/a", endpoint("outer"))]))
+    assert keys(found.found) == {"GET /in/a", "GET /in/b", "GET /a"}
+    assert keys(found.unguarded) == {"GET /in/b", "GET /a"}
+
+
+def test_each_of_two_guards_has_to_know_a_route() -> None:
+    inner = RequestMapper({"GET /a": ("s:A", "*"), "GET /b": ("s:B", "*")})
+    outer = RequestMapper({"GET /in/a": ("s:Enter", "*")})
+    found = census(Guarding(Router([Mount("/in", app=Guarding(small(), inner))]), outer))
+    assert keys(found.unguarded) == {"GET /in/b"}
+    assert [[front.template for front in one.fronts] for one in found.found] == [["/in/a", "/a"], ["/in/b", "/b"]]
+
+
+def test_a_guard_that_the_application_adds_itself_is_found_with_its_documentation_pages() -> None:
+    application = fastapi.FastAPI()
+    application.get("/a")(endpoint("a"))
+    mapper = RequestMapper({"GET /a": ("s:A", "*")})
+    application.add_middleware(Guarding, mapper=mapper)
+    assert {one.template for one in census(application).unguarded} == {
+        "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+    application.user_middleware[0].kwargs["docs_public"] = True
+    assert census(application).unguarded == ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import assert_type
 
+from litestar import Litestar
+
 from iam_guard import (
     PUBLIC,
     AccessDeniedError,
@@ -47,6 +49,8 @@ async def main(authenticator: JWTAuthenticator, app: IAMGuardMiddleware) -> None
         "GET /documents/{doc_id}": ("docs:GetDocument", "docs:document/{doc_id}"),
         "GET /health": PUBLIC,
     }))
+    # A framework with types of its own for the ASGI messages.
+    IAMGuardMiddleware(Litestar([]), guard=guard, authenticator=authenticator, mapper=RequestMapper({}))
     try:
         guard.require("docs:GetDocument", "document/1")
     except AccessDeniedError as denied:
