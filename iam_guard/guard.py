@@ -78,6 +78,38 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     resource_account: str = ""
 
 
+class InformedCaller(Caller, eq=False):
+    """A caller at a door that looked facts about resources up.
+
+    Attributes:
+        known: What is known about a resource: for each ARN the questions that were asked, by action.
+    """
+
+    known: dict[str, dict[str, Question]] = msgspec.field(default_factory=dict)
+
+    def remember(self, questions: Iterable[Question]) -> None:
+        """Keep facts for what the rest of the request asks about the same resources."""
+        for one in questions:
+            self.known.setdefault(one.resource, {})[ascii_lower(one.action)] = one
+
+    def informed(self, question: Question) -> Question:
+        """*question*, whose resource is written in full, with the facts about it; its own context counts more.
+
+        Facts belong to the resource, whatever is done to it, and those that were looked up for the same action come
+        first. ``*`` is no resource, so what is known there stays with its action.
+        """
+        by_action = self.known.get(question.resource, {})
+        facts = by_action.get(ascii_lower(question.action))
+        if facts is None and question.resource != "*":
+            facts = next(iter(by_action.values()), None)
+        if facts is None:
+            return question
+        known = {ascii_lower(key): value for key, value in facts.context.items()}
+        own = {ascii_lower(key): value for key, value in question.context.items()}
+        return Question(question.action, question.resource, {**known, **own}, facts.resource_policy,
+                        facts.resource_account)
+
+
 def now_utc() -> datetime:
     """The time."""
     return datetime.now(UTC)
@@ -201,12 +233,18 @@ class Guard:
     def require(self, action: str, resource: str, *, context: Mapping[str, ContextValue] = EMPTY) -> Decision:
         """Like :meth:`enforce`, for whoever sent the request that is being handled.
 
+        What the resolver of the door said about the same resource counts here too.
+
         Raises:
             AccessDeniedError: it is not allowed.
             ConfigurationError: no request is being handled.
         """
         caller = _caller()
-        decision = self.authorize(caller.principal, action, resource, context=context)
+        question = Question(action, resource, context)
+        if isinstance(caller, InformedCaller) and caller.known:
+            full = self._names.expand(resource, action)
+            question = caller.informed(Question(action, full, context))
+        [decision] = self.answers(caller.principal, [question])
         if len(caller.decisions) < _KEPT_DECISIONS:
             caller.decisions.append(decision)
         if not decision:

@@ -12,16 +12,17 @@ import msgspec
 
 from iam_guard.asgi.cors import is_preflight
 from iam_guard.asgi.denials import Denials
-from iam_guard.asgi.facts import Resolver, ResourceFacts, with_facts
+from iam_guard.asgi.facts import Resolver, resolve, with_given
 from iam_guard.asgi.rules import Rules
 from iam_guard.engine.decision import Verdict
 from iam_guard.errors import AccessDeniedError, ConfigurationError, IAMGuardError, UnavailableError
-from iam_guard.guard import Question
+from iam_guard.guard import InformedCaller, Question
 from iam_guard.http.context import request_keys
 from iam_guard.http.mapper import Match, Unmapped
 from iam_guard.http.request import HTTPRequest
 from iam_guard.http.response import Denial
-from iam_guard.identity.caller import Caller, current_caller
+from iam_guard.http.route import Pair
+from iam_guard.identity.caller import current_caller
 from iam_guard.model import Principal
 
 _logger = logging.getLogger("iam_guard")
@@ -40,7 +41,7 @@ class Admission(msgspec.Struct, eq=False):
         policies: What allowed it.
     """
 
-    caller: Caller
+    caller: InformedCaller
     questions: Sequence[Question] = ()
     policies: object = None
 
@@ -93,9 +94,12 @@ class Judge:
         caller = self._caller(principal, request, scope, match.route.template)
         checks = match.checks(request, principal.context)
         given = match.context(request, principal.context)
-        questions = [Question(action, resource, given) for action, resource in checks]
-        if rules.resolver is not None:
-            questions[0] = with_facts(questions[0], await self._resolved(rules.resolver, request, match, principal))
+        if rules.resolver is None:
+            questions = [Question(action, resource, given) for action, resource in checks]
+        else:
+            known = await self._resolved(rules.resolver, request, match, principal, checks)
+            caller.remember(known)
+            questions = [with_given(question, given) for question in known]
         caller.decisions = guard.begin(caller, questions)
         for decision in caller.decisions:
             if decision.verdict is not Verdict.ALLOWED:
@@ -103,23 +107,24 @@ class Judge:
         self.counts["allow"] += 1
         return Admission(caller, questions, caller.decisions[0].policies)
 
-    def _caller(self, principal: Principal, request: HTTPRequest, scope: Mapping[str, Any], route: str) -> Caller:
+    def _caller(self, principal: Principal, request: HTTPRequest, scope: Mapping[str, Any],
+                route: str) -> InformedCaller:
         """Make the caller current, and known to the application under a key that no header can set."""
         rules = self._rules
         context = request_keys(request, http_headers=rules.http_headers, http_query=rules.http_query)
         inner = request.for_app(scope)
-        caller = Caller(principal, request, context, inner, route=route)
+        caller = InformedCaller(principal, request, context, inner, route=route)
         if inner.get("state") is None:
             inner["state"] = {}
         inner["state"][STATE_KEY] = caller
         current_caller.set(caller)
         return caller
 
-    async def _resolved(self, resolver: Resolver, request: HTTPRequest, match: Match,
-                        principal: Principal) -> ResourceFacts:
+    async def _resolved(self, resolver: Resolver, request: HTTPRequest, match: Match, principal: Principal,
+                        pairs: Sequence[Pair]) -> list[Question]:
         try:
             async with asyncio.timeout(self._rules.resolver_timeout):
-                return await resolver(request, match, principal)
+                return await resolve(resolver, request, match, principal, pairs)
         except TimeoutError as error:
             raise UnavailableError("the facts about the resource were not found in time") from error
 

@@ -32,11 +32,15 @@ class Match(msgspec.Struct, frozen=True, eq=False):
     Attributes:
         route: The line of the map.
         params: Values of the placeholders of the path.
+        action: In what a resolver is given: the action of the pair that it is asked about; else empty.
+        resource: Likewise its resource, a full ARN or ``*``.
     """
 
     route: Route
     params: dict[str, str]
     _compiled: CompiledRoute
+    action: str = ""
+    resource: str = ""
 
     def checks(self, request: HTTPRequest, claims: Context) -> tuple[Pair, ...]:
         """Every (action, resource ARN) pair that must be allowed; empty for a public route.
