@@ -60,7 +60,7 @@ def main(
     chosen = [one for one in all_workloads(largest=10_000 if quick else 100_000)
               if not workloads or one.name.partition(" ")[0] in workloads.split(",")]
     limits = QUICK if quick else FULL
-    with _progress() as tell:
+    with progress() as tell:
         figures = run({key: ENGINES[key] for key in wanted}, chosen, limits, tell)
         tell("loading, memory, first decisions, change")
         kept = measure_upkeep(10_000 if quick else 100_000) if upkeep and "ours" in wanted else None
@@ -113,7 +113,7 @@ def yardstick() -> float:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
+def progress() -> Iterator[Callable[[str], None]]:
     """A line on standard error that says what goes on."""
     console = Console(stderr=True)
     with console.status("starting") as status:

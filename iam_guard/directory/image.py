@@ -130,7 +130,8 @@ class Image:
                     _check_known(key, written[key] if key in written else self.entities.get(key), before)
                     written[key] = None if after is None else to_json(after)
                     touched |= {_name(one) for one in (before, after) if one is not None}
-        return Successor(self._with(revision, written), frozenset(written), frozenset(touched))
+        image = self if revision == self.revision else self._with(revision, written)
+        return Successor(image, frozenset(written), frozenset(touched))
 
     def succeeding(self, older: Image) -> Successor:
         """This image as the successor of one that came from elsewhere; costs a look at everything."""

@@ -127,11 +127,14 @@ class DirectoryPolicyStore:
 
     def _followed(self, before: Image) -> Successor:
         store, found = self._directory(), Successor(before, frozenset(), frozenset())
-        if store.revision() < before.revision:
-            raise ValueError("the directory is older than it was")
-        while changes := store.changes(found.image.revision, limit=_BATCH):
+        more = True
+        while more:
+            changes = store.changes(found.image.revision, limit=_BATCH)
             image, changed, touched = found.image.after(changes)
             found = Successor(image, found.changed | changed, found.touched | touched)
+            more = len(changes) == _BATCH
+        if found.image is before and store.revision() < before.revision:
+            raise ValueError("the directory is older than it was")
         return found
 
     def _check_home(self, settings: Settings) -> None:
