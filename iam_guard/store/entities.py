@@ -289,6 +289,7 @@ class OrganizationFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         root: The tree; nothing where there is only its id.
         created: When.
         loose: Units that are not part of the tree.
+        root_id: Id of the root, where there is no tree.
         extra: As for other files.
     """
 
@@ -297,4 +298,5 @@ class OrganizationFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     management: str = ""
     created: str = ""
     loose: tuple[LooseUnit, ...] = ()
+    root_id: str = ""
     extra: Any = None

@@ -190,7 +190,7 @@ class Disk:
 
     def _finish(self, moves: Iterable[Move]) -> None:
         changed = []
-        for move in moves:
+        for move in sorted(moves, key=lambda move: move.staged < 0):  # emptied folders go last
             place = self.folder / move.path
             if self.digest(move.path) != move.old:
                 continue  # moved before it was killed, or edited by hand since: the next look will tell

@@ -168,7 +168,7 @@ class _FrameReader:
             return
         if file.id and not _ORGANIZATION_ID.match(file.id):
             self._report.fault(part, "/id", f"'{file.id}' is not an id", "use lower-case letters, digits and '-'")
-        root = self._unit(part, "/root", "root", file.root, "", 0) if file.root else ""
+        root = self._unit(part, "/root", "root", file.root, "", 0) if file.root else file.root_id
         for index, loose in enumerate(file.loose):
             self._loose(part, index, loose)
         if file.root or file.id is not None:

@@ -148,7 +148,9 @@ class _Tree:
         for name in ("management", "created"):
             if getattr(organization, name):
                 value[name] = getattr(organization, name)
-        return value | _extra(organization.extra) | {"root": self._root(organization.root)}
+        root = self._root(organization.root)
+        said = {"root_id": organization.root} if root is None and organization.root else {}
+        return value | _extra(organization.extra) | said | {"root": root}
 
     def _root(self, id: str) -> Value | None:
         root = self._units.get(id)

@@ -151,7 +151,7 @@ class _Planner:
             name = arn.rpartition("/")[2]
             found = tables.get(Key(Kind.POLICY, account, ascii_lower(name)))
             is_named = isinstance(found, ManagedPolicy) and (found.arn, found.name) == (arn, name)
-            return name if is_named and ":" not in name else arn
+            return name if name and is_named and ":" not in name else arn
 
         return file_value(entity, said_of(entity, place, frame), naming)
 

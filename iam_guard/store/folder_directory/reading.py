@@ -68,6 +68,7 @@ class EntityReader:
         self._frame, self._reader, self._report = frame, reader, reader.report
         self._others, self._accounts = find, accounts
         self.found: dict[Key, AnyEntity] = {}
+        self._unread: set[tuple[str, str, str]] = set()
 
     def read(self, parts: Mapping[str, Part]) -> dict[str, AnyEntity]:
         """Read files.
@@ -84,6 +85,7 @@ class EntityReader:
             part = parts[path]
             entity = self._entity(part)
             if entity is None:
+                self._unread.add((part.place.kind, part.account, ascii_lower(part.place.name)))
                 continue
             if other := owners.get(entity.key) or self._elsewhere(entity.key):
                 self._report.fault(part, "", f"'{other}' is the same thing to the guard",
@@ -171,17 +173,15 @@ class EntityReader:
     def _policy_arn(self, part: Part, at: str, account: str, reference: str) -> str:
         """The ARN of the policy that a file names."""
         fields = reference.split(":", 5)
-        if len(fields) < 6:
-            found = self._find(Key(Kind.POLICY, account, ascii_lower(reference)))
-            if isinstance(found, ManagedPolicy) and found.name == reference:
-                return found.arn
-        else:
-            name = ascii_lower(reference.rsplit("/", 1)[-1])
-            found = self._find(Key(Kind.POLICY, fields[4], name))
-            is_here = isinstance(found, ManagedPolicy) and found.arn == reference
-            if is_here or fields[4] not in self._accounts:
-                return reference
-        self._report.fault(part, at, f"there is no policy '{reference}'", self._mend(part, reference))
+        is_arn = len(fields) == 6
+        name = ascii_lower(reference.rpartition("/")[2] if is_arn else reference)
+        key = Key(Kind.POLICY, fields[4] if is_arn else account, name)
+        found = self._find(key)
+        if isinstance(found, ManagedPolicy) and reference in (found.arn, found.name):
+            return found.arn
+        is_elsewhere = is_arn and (key.account not in self._accounts or not self._is_strict)
+        if not is_elsewhere and ("policies", key.account, name) not in self._unread:
+            self._report.fault(part, at, f"there is no policy '{reference}'", self._mend(part, reference))
         return reference
 
     def _mend(self, part: Part, reference: str) -> str:
@@ -202,6 +202,8 @@ class EntityReader:
     def _groups(self, part: Part, account: str, names: tuple[str, ...]) -> tuple[str, ...]:
         for index, name in enumerate(names):
             group = self._find(Key(Kind.GROUP, account, ascii_lower(name)))
+            if ("groups", account, ascii_lower(name)) in self._unread:
+                continue
             if not isinstance(group, Group) or group.name != name:
                 known = [one.name for one in self.found.values() if isinstance(one, Group)]
                 mend = nearest(name, known) or f"create 'groups/{name}.yaml', or remove the name"
