@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from iam_guard.audit.log import DecisionRecord
 from iam_guard.engine.decision import Decision, ReasonType
 from iam_guard.engine.explain import StatementStory
 from iam_guard.guard import Guard, Question
-from iam_guard.model import Principal
+from iam_guard.identity.caller import Caller
 
 _KEPT = 100
 
@@ -20,10 +20,9 @@ class ExplainingGuard(Guard):
 
     newest: deque[Decision] | None = None
 
-    def authorize_many(self, principal: Principal,
-                       questions: Iterable[Question | tuple[str, str]]) -> list[Decision]:
-        """Decide, and remember."""
-        decisions = super().authorize_many(principal, questions)
+    def begin(self, caller: Caller, questions: Sequence[Question]) -> list[Decision]:
+        """Answer what a request asks at its start, and remember the answers."""
+        decisions = super().begin(caller, questions)
         if self.newest is None:
             self.newest = deque(maxlen=_KEPT)
         self.newest.extend(decisions)
