@@ -12,11 +12,12 @@ import pytest
 import iam_guard
 
 NAMES = [
-    "AccessDeniedError", "AuthenticationError", "AuthorizationRequest", "ConfigurationError", "Decision",
-    "EdgeSettings", "FilePolicyStore", "Guard", "IAMGuardError", "IAMGuardMiddleware", "Issuer", "JWTAuthenticator",
-    "PUBLIC", "PolicyDocumentError", "PolicyRefresher", "PolicySet", "Principal", "PrincipalKind", "ReasonType",
-    "RequestMapper", "RequestRefusedError", "ResourceFacts", "ResourceNames", "UnavailableError", "Verdict",
-    "current_principal", "protect",
+    "AccessDeniedError", "ActingAuthenticator", "AuthenticationError", "AuthorizationRequest", "CORSSettings",
+    "Claim", "ClaimMapping", "ConfigurationError", "Decision", "DenialStyle", "EdgeSettings", "FilePolicyStore",
+    "Guard", "IAMGuardError", "IAMGuardMiddleware", "Issuer", "JWTAuthenticator", "NO_FACTS", "PUBLIC",
+    "PolicyDocumentError", "PolicyRefresher", "PolicySet", "Principal", "PrincipalKind", "ReasonType",
+    "RequestMapper", "RequestRefusedError", "ResourceFacts", "ResourceNames", "Route", "UnavailableError",
+    "Verdict", "act_as", "current_principal", "denial_for_error", "load_settings", "presets", "protect",
 ]
 
 

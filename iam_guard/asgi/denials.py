@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
+from iam_guard.asgi.replies import as_credentials, denial_for_error, is_of_anonymous
 from iam_guard.asgi.rules import Rules
 from iam_guard.engine.decision import Decision, Verdict
 from iam_guard.errors import AccessDeniedError, AuthenticationError, RequestRefusedError
 from iam_guard.http.mapper import Unmapped
 from iam_guard.http.request import HTTPRequest
-from iam_guard.http.response import (
-    Denial,
-    denial_for,
-    denial_for_anonymous,
-    denial_for_authentication,
-    denial_for_refusal,
-    denial_for_scope,
-    denial_for_unmapped,
-    unavailable,
-)
-from iam_guard.model import Principal, PrincipalKind
-from iam_guard.scopes import missing_scopes
+from iam_guard.http.response import Denial, denial_for_anonymous, denial_for_unmapped
+from iam_guard.model import Principal
 
 _OUTCOMES = {Verdict.EXPLICIT_DENY: "explicit_deny", Verdict.IMPLICIT_DENY: "implicit_deny"}
 
@@ -58,47 +49,26 @@ class Denials:
             request: The request, if it could be read.
             sent: What is known of one that could not, for the record.
         """
-        record = request or sent
+        error, record = as_credentials(error, self._guard.now), request or sent
+        of_caller = isinstance(error, AccessDeniedError | AuthenticationError)
+        return self._readable(denial_for_error(
+            error, request, challenges=self._rules.authenticator.challenges() if of_caller else (), style=self._style,
+            decision_id=self._noted(error, record), methods=self._rules.edge.methods), request)
+
+    def _noted(self, error: Exception, record: HTTPRequest | None) -> str:
+        """Count it, and record what is not a decision and so has no record yet; returns the record's id."""
         match error:
             case AccessDeniedError():
-                denial = self._of_decision(error.decision, request)
+                self._counts[_outcome(error.decision)] += 1
+                return error.decision.id
             case AuthenticationError():
-                denial = self._of_credentials(error, request, record)
+                self._counts["unauthenticated"] += 1
+                return self._guard.record_refusal("unauthenticated", error.detail, request=record)
             case RequestRefusedError():
                 self._counts["ambiguous"] += 1
-                name = self._guard.record_refusal("refused", error.description, request=record)
-                denial = denial_for_refusal(error, request, allow=self._rules.edge.methods, decision_id=name,
-                                            style=self._style)
-            case _:
-                self._counts["error"] += 1
-                name = self._guard.record_refusal("unavailable", f"{type(error).__name__}: {error}", request=record)
-                denial = unavailable(request, decision_id=name, style=self._style)
-        return self._readable(denial, request)
-
-    def _of_decision(self, decision: Decision, request: HTTPRequest | None) -> Denial:
-        principal = decision.request.principal
-        if principal.expires_at is not None and self._guard.now().timestamp() >= principal.expires_at:
-            return self._of_credentials(AuthenticationError("The access token expired"), request, request)
-        if principal.kind is PrincipalKind.ANONYMOUS and not decision.error:
-            self._counts["unauthenticated"] += 1
-            return denial_for_anonymous(self._rules.authenticator.challenges(), request, decision_id=decision.id,
-                                        style=self._style)
-        self._counts["error" if decision.error else _OUTCOMES[decision.verdict]] += 1
-        if decision.error and principal.groups is None:  # nothing is wrong with the guard: the token says too little
-            told = RequestRefusedError("The groups of the caller are not in the token.", status=403,
-                                       code="access-denied")
-            return denial_for_refusal(told, request, decision_id=decision.id, style=self._style)
-        if self._style.show_scopes and (scopes := missing_scopes(decision)):
-            return denial_for_scope(scopes, self._rules.authenticator.challenges(), request, decision_id=decision.id,
-                                    style=self._style)
-        return denial_for(decision, request, style=self._style)
-
-    def _of_credentials(self, error: AuthenticationError, request: HTTPRequest | None,
-                        record: HTTPRequest | None) -> Denial:
-        self._counts["unauthenticated"] += 1
-        name = self._guard.record_refusal("unauthenticated", error.detail, request=record)
-        return denial_for_authentication(error, self._rules.authenticator.challenges(), request, decision_id=name,
-                                         style=self._style)
+                return self._guard.record_refusal("refused", error.description, request=record)
+        self._counts["error"] += 1
+        return self._guard.record_refusal("unavailable", f"{type(error).__name__}: {error}", request=record)
 
     def _readable(self, denial: Denial, request: HTTPRequest | None) -> Denial:
         """Let scripts of allowed origins read why they were denied."""
@@ -106,3 +76,9 @@ class Denials:
         if cors is None or request is None:
             return denial
         return denial._replace(headers=(*denial.headers, *cors.for_denial(request)))
+
+
+def _outcome(decision: Decision) -> str:
+    if is_of_anonymous(decision):
+        return "unauthenticated"
+    return "error" if decision.error else _OUTCOMES[decision.verdict]

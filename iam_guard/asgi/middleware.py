@@ -15,7 +15,7 @@ from iam_guard.asgi.lifespan import Lifespan, Part
 from iam_guard.asgi.rules import Rules
 from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
 from iam_guard.asgi.watch import Watch
-from iam_guard.errors import ConfigurationError, Fault, IAMGuardError
+from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.guard import Guard
 from iam_guard.http.documentation import public_documentation
 from iam_guard.http.mapper import RequestMapper
@@ -77,12 +77,21 @@ class IAMGuardMiddleware:
         self._lifespan = Lifespan(app, (authenticator, *background),
                                   lambda: refuse_unguarded(app, mapper, guard) if strict else None)
         self.mapper = mapper
-        register_handlers(app, self._denial_now)
+        register_handlers(app, self.denial_for)
 
     @property
     def counts(self) -> Mapping[str, int]:
         """How many requests had which outcome: ``allow``, ``public``, ``unmapped`` and so on."""
         return Counter(self._judge.counts)
+
+    def denial_for(self, error: Exception) -> Denial:
+        """The answer to *error*, counted and recorded: for frameworks that answer exceptions themselves.
+
+        Args:
+            error: What the guard raised while the current request was handled.
+        """
+        caller = current_caller.get()
+        return self._judge.denials.of_error(error, caller.request if caller else None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge one connection.
@@ -144,7 +153,3 @@ class IAMGuardMiddleware:
 
         return Watch(lambda: left() <= 0 or not self._judge.still_allows(admission),
                      lambda: min(left(), self._recheck_seconds), exchange.end)
-
-    def _denial_now(self, error: IAMGuardError) -> Denial:
-        caller = current_caller.get()
-        return self._judge.denials.of_error(error, caller.request if caller else None)

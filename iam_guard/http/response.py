@@ -61,6 +61,8 @@ class DenialStyle:
         show_action: Tell the client which action was denied.
         show_scopes: Tell the client which scopes its token lacks, where asking for them would help; the names
             are those in the policies.
+        show_step_up: Tell the client that a stronger or fresher login would help, where it would, instead of a plain
+            denial; the authentication contexts are those in the policies.
         retry_after: Seconds that a client should wait when nothing can be decided.
         unmapped_status: 403, or 404 in front of an application that hides what it has.
     """
@@ -68,6 +70,7 @@ class DenialStyle:
     problem_base: str = PROBLEM_BASE
     show_action: bool = True
     show_scopes: bool = False
+    show_step_up: bool = False
     retry_after: int = 5
     unmapped_status: int = 403
 

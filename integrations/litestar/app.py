@@ -8,8 +8,6 @@ from litestar.exceptions import NotFoundException
 
 from iam_guard import AccessDeniedError
 from iam_guard.config import load_settings
-from iam_guard.http.response import denial_for
-from iam_guard.identity.caller import current_caller
 
 HERE = Path(__file__).parent
 NOTES = {"1": {"id": "1", "owner": "ann"}, "2": {"id": "2", "owner": "bob"}}
@@ -42,8 +40,7 @@ async def archive_notes(request: Request[Any, Any, Any]) -> dict[str, list[str]]
 
 def answer_denial(request: Request[Any, Any, Any], error: AccessDeniedError) -> Response[bytes]:
     """Say what the guard says at its door; without this, Litestar would answer 500."""
-    caller = current_caller.get()
-    denial = denial_for(error.decision, caller.request if caller else None)
+    denial = app.denial_for(error)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in denial.headers}
     return Response(denial.body, status_code=denial.status, media_type=headers.pop("content-type"), headers=headers)
 

@@ -14,7 +14,7 @@ from iam_guard.engine.policy_set import PolicySet
 from iam_guard.guard import Guard
 from iam_guard.http.response import DenialStyle
 from iam_guard.model import Principal
-from iam_guard.scopes import missing_scopes
+from iam_guard.remedies.scopes import missing_scopes
 
 SHOWING = DenialStyle(show_scopes=True)
 
