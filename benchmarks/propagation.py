@@ -152,17 +152,15 @@ def _conduct(nodes: Sequence[Connection], changes: int) -> PropagationFigures:
     for number in range(1, changes + 1):
         time.sleep(chance.uniform(0.02, 0.12))
         nodes[number % NODES].send(number)
-        began, *obeyed = (_answer(node) for node in (nodes[number % NODES], *_others(nodes, number)))
-        delays += [(moment - began) * 1e3 for moment in obeyed]
+        began = _answer(nodes[number % NODES])
+        for place, node in enumerate(nodes):
+            obeyed = _answer(node)
+            delays += [] if place == number % NODES else [(obeyed - began) * 1e3]
     spent = time.monotonic() - started
     for node in nodes:
         node.send(None)
     requests, failed, mixed = (sum(column) for column in zip(*map(_answer, nodes), strict=True))
     return PropagationFigures(tuple(delays), requests, spent, failed, mixed)
-
-
-def _others(nodes: Sequence[Connection], number: int) -> list[Connection]:
-    return [node for place, node in enumerate(nodes) if place != number % NODES]
 
 
 def _answer(node: Connection) -> Any:
@@ -202,7 +200,7 @@ class _Node:
             mapper=RequestMapper({"GET /documents/{user}/{id}": ("docs:GetDocument", "docs:document/{user}/{id}")}))
         self._token = signer.token(0)
         self._state = self._newest = 0
-        self._obeyed = asyncio.Queue[tuple[int, float]]()
+        self._obeyed = asyncio.Queue[float]()
         self._requests = self._failed = self._mixed = 0
 
     async def run(self) -> None:
@@ -221,11 +219,10 @@ class _Node:
         self._pipe.send((self._requests, self._failed, self._mixed))
 
     async def _serve(self) -> None:
-        """Make the changes that are asked for, and tell of those of others."""
+        """Make the changes that are asked for, and tell when they and those of others are obeyed."""
         loop, orders = asyncio.get_running_loop(), asyncio.Queue[Any]()
         loop.add_reader(self._pipe.fileno(), lambda: orders.put_nowait(self._pipe.recv()))
         order, obeyed = asyncio.ensure_future(orders.get()), asyncio.ensure_future(self._obeyed.get())
-        mine = -1
         while True:
             done, _ = await asyncio.wait({order, obeyed}, return_when=asyncio.FIRST_COMPLETED)
             if order in done:
@@ -234,14 +231,10 @@ class _Node:
                     obeyed.cancel()
                     loop.remove_reader(self._pipe.fileno())
                     return
-                mine = number % 2
                 self._pipe.send(await asyncio.to_thread(_commit, self._writer, number))
                 order = asyncio.ensure_future(orders.get())
             if obeyed in done:
-                state, moment = obeyed.result()
-                if state != mine:
-                    self._pipe.send(moment)
-                mine = -1
+                self._pipe.send(obeyed.result())
                 obeyed = asyncio.ensure_future(self._obeyed.get())
 
     async def _client(self) -> None:
@@ -269,7 +262,7 @@ class _Node:
             self._mixed += 1
         elif odd != self._state and revisions[0] > self._newest:
             self._state, self._newest = int(odd), revisions[0]
-            self._obeyed.put_nowait((self._state, time.monotonic()))
+            self._obeyed.put_nowait(time.monotonic())
 
     async def _handle(self, scope: Any, receive: Any, send: Any) -> None:
         caller: Caller = scope["state"]["iam_guard"]

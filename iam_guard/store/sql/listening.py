@@ -76,7 +76,7 @@ class Listener:
             channel = connection.scalar(select(CHANNEL))
             connection.exec_driver_sql(f'LISTEN "{channel}"')
             self._heard(self._revision(connection), True)
-            driver = cast("psycopg.Connection", connection.connection.driver_connection)
+            driver = cast("psycopg.Connection", connection.connection.dbapi_connection)
             with selectors.DefaultSelector() as selector:
                 selector.register(driver.fileno(), selectors.EVENT_READ)
                 selector.register(woken, selectors.EVENT_READ)
