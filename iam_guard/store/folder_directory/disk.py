@@ -218,6 +218,8 @@ class Disk:
             OSError: the disk would not.
             ValueError: the journal is none.
         """
+        for half in self.hidden.glob("*.new"):
+            half.unlink(missing_ok=True)
         try:
             journal = _read_journal(self._journal.read_bytes())
         except FileNotFoundError:

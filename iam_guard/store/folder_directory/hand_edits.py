@@ -21,6 +21,8 @@ from iam_guard.store.layout import EMPTY_MARKER
 from iam_guard.store.organization import FULL_RCP_ACCESS
 from iam_guard.store.parts import Part, PartReader, Report, put_in_place
 
+#: How many names are looked at for one that was probably meant.
+_SUGGESTIONS = 1000
 #: Control policies that need no file.
 _BUILT_IN = frozenset({"scp/fullawsaccess", f"rcp/{ascii_lower(FULL_RCP_ACCESS)}"})
 
@@ -125,10 +127,13 @@ class _Round:
         accounts = frame.accounts if frame else self._accounts()
         reader = EntityReader(means, PartReader(report, frame.mode if frame else self._state.mode),
                               lambda key: None if key in gone else self._state.tables.get(key),
-                              lambda key: self._state.files.paths.get(key, ""), accounts)
+                              lambda key: self._state.files.paths.get(key, ""), self._names, accounts)
         entities = reader.read({path: part for path, part in parts.items() if part.place.kind not in FRAME_FOLDERS})
         framed = frozenset(path for path, part in parts.items() if part.place.kind in FRAME_FOLDERS)
         return _Read(report, entities, framed, gone)
+
+    def _names(self, kind: Kind, account: str) -> list[str]:
+        return [getattr(one, "name", "") for one in self._state.tables.page(kind, account, "/", "", _SUGGESTIONS)]
 
     def _accounts(self) -> frozenset[str]:
         return FrameRead(self._state.frame, Mode.STRICT, tuple(frame_entities(self._state.tables))).accounts

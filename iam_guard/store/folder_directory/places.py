@@ -31,7 +31,7 @@ FRAME_FOLDERS = frozenset({"folder", "organization", "account"})
 
 Named = User | Group | Role | ManagedPolicy
 NOUNS = {Kind.USER: "user", Kind.GROUP: "group", Kind.ROLE: "role", Kind.POLICY: "policy"}
-_FOLDERS = {Kind.USER: "users", Kind.GROUP: "groups", Kind.ROLE: "roles", Kind.POLICY: "policies"}
+FOLDERS = {Kind.USER: "users", Kind.GROUP: "groups", Kind.ROLE: "roles", Kind.POLICY: "policies"}
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_+=,@-]")
 _PLAIN = re.compile(r"[A-Za-z0-9_+=,@%-][A-Za-z0-9_+=,.@%-]*\Z")
@@ -129,7 +129,7 @@ def _folder(entity: AnyEntity) -> str:
         return f"{entity.type}s"
     if isinstance(entity, StandingPolicy):
         return entity.reach
-    return "resources" if isinstance(entity, ResourcePolicy) else _FOLDERS[entity.kind]
+    return "resources" if isinstance(entity, ResourcePolicy) else FOLDERS[entity.kind]
 
 
 def _wanted(entity: AnyEntity, frame: Frame) -> Place | None:

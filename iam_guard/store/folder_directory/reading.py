@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -35,7 +35,7 @@ from iam_guard.store.entities import (
     VersionFile,
 )
 from iam_guard.store.folder_directory.completion import local_principals
-from iam_guard.store.folder_directory.places import Frame, implied_by
+from iam_guard.store.folder_directory.places import FOLDERS, Frame, implied_by
 from iam_guard.store.folder_directory.texts import document_text, extra_from
 from iam_guard.store.folder_directory.writing import following
 from iam_guard.store.names import is_unique_id, name_problem, tag_problem
@@ -59,12 +59,13 @@ class EntityReader:
         reader: Reads texts, and keeps the report of what is wrong.
         find: Finds entities that no file read here holds.
         holder_of: Which file those are in.
+        names: Gives names of one kind and account, for saying what was probably meant.
         accounts: Ids of the accounts that the folder has: what they lack is missing, and not somewhere else.
     """
 
     def __init__(self, frame: Frame, reader: PartReader, find: Finder, holder_of: Callable[[Key], str],
-                 accounts: frozenset[str]) -> None:
-        self._holder_of = holder_of
+                 names: Callable[[Kind, str], Iterable[str]], accounts: frozenset[str]) -> None:
+        self._holder_of, self._names = holder_of, names
         self._frame, self._reader, self._report = frame, reader, reader.report
         self._others, self._accounts = find, accounts
         self.found: dict[Key, AnyEntity] = {}
@@ -181,14 +182,16 @@ class EntityReader:
             return found.arn
         is_elsewhere = is_arn and (key.account not in self._accounts or not self._is_strict)
         if not is_elsewhere and ("policies", key.account, name) not in self._unread:
-            self._report.fault(part, at, f"there is no policy '{reference}'", self._mend(part, reference))
+            self._report.fault(part, at, f"there is no policy '{reference}'", self._mend(part, Kind.POLICY, reference))
         return reference
 
-    def _mend(self, part: Part, reference: str) -> str:
+    def _mend(self, part: Part, kind: Kind, reference: str) -> str:
+        account = part.account
+        read = [one.name for one in self.found.values() if isinstance(one, ManagedPolicy | Group)
+                and (one.kind, one.account) == (kind, account)]
         folder = f"accounts/{part.place.account}/" if part.place.account else ""
-        names = [one.name for one in self.found.values() if isinstance(one, ManagedPolicy)
-                 and one.account == part.account]
-        return nearest(reference, names) or f"create '{folder}policies/{reference}.yaml', or remove the name"
+        return (nearest(reference, [*read, *self._names(kind, account)])
+                or f"create '{folder}{FOLDERS[kind]}/{reference}.yaml', or remove the name")
 
     def _policies(self, part: Part, account: str, references: tuple[str, ...]) -> tuple[str, ...]:
         found: list[str] = []
@@ -205,9 +208,8 @@ class EntityReader:
             if ("groups", account, ascii_lower(name)) in self._unread:
                 continue
             if not isinstance(group, Group) or group.name != name:
-                known = [one.name for one in self.found.values() if isinstance(one, Group)]
-                mend = nearest(name, known) or f"create 'groups/{name}.yaml', or remove the name"
-                self._report.fault(part, f"/groups/{index}", f"there is no group '{name}'", mend)
+                self._report.fault(part, f"/groups/{index}", f"there is no group '{name}'",
+                                   self._mend(part, Kind.GROUP, name))
         return tuple(dict.fromkeys(names))
 
     # --- users, groups and roles --------------------------------------------------------------------------
