@@ -40,6 +40,10 @@ class Policies(NamedTuple):
     max_unsynced: float
     parts: tuple[Part, ...]
 
+    def release(self) -> None:
+        """Let go of connections until they are needed again: a server may fork after its application was made."""
+        _release(self.store)
+
 
 def read_policies(settings: SettingsFile, origin: Origin) -> Policies:
     """Find the policies. A place that cannot be reached yet is no fault.
@@ -80,8 +84,12 @@ def opened_policy_store(settings: SettingsFile, origin: Origin) -> Iterator[File
     try:
         yield store
     finally:
-        if isinstance(store, DirectoryPolicyStore):
-            store.disconnect()
+        _release(store)
+
+
+def _release(store: FilePolicyStore | DirectoryPolicyStore) -> None:
+    if isinstance(store, DirectoryPolicyStore):
+        store.disconnect()
 
 
 def _open(url: str) -> DirectoryStore:

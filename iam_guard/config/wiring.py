@@ -102,5 +102,6 @@ def build(settings: SettingsFile, origin: Origin, *,
                                 poll_seconds=policies.poll_seconds, max_unsynced=policies.max_unsynced,
                                 on_event=on_event)
     refresher.check()
+    policies.release()
     guard = Guard(refresher, log=log, names=names)
     return Wiring(guard, authenticator, refresher, routes, settings, (*policies.parts, refresher, *parts))
