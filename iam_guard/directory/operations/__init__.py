@@ -1,1 +1,24 @@
-"""IAM's operations, a file for each family."""
+"""IAM's operations, a file for each family, and all of them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType, ModuleType
+
+from iam_guard.directory.operation import Operation
+from iam_guard.directory.operations import policies, users, versions
+
+_FAMILIES: tuple[ModuleType, ...] = (policies, users, versions)
+
+
+def _operations_of(module: ModuleType) -> Iterator[tuple[str, type[Operation]]]:
+    """What a module defines itself, without what only others are made of."""
+    for name, found in vars(module).items():
+        if (isinstance(found, type) and issubclass(found, Operation) and found.__module__ == module.__name__
+                and found.run is not Operation.run):
+            yield name, found
+
+
+#: Every operation, by IAM's name of it.
+OPERATIONS: Mapping[str, type[Operation]] = MappingProxyType(
+    {name: found for module in _FAMILIES for name, found in sorted(_operations_of(module))})
