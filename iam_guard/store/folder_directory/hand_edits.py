@@ -56,13 +56,18 @@ def read_edits(state: State, folder: Path, digests: Mapping[str, str], at: str,
         ConfigurationError: something is wrong with the files; with all of it.
         OSError: one cannot be read.
     """
-    marks = state.files.marks
-    edited = {path for path, digest in digests.items() if path not in marks or marks[path].digest != digest}
-    removed = marks.keys() - digests.keys()
+    edited, removed = differences(state, digests)
     if not edited and not removed:
         return Edits((), {}, state.frame)
     _refuse_emptiness(folder, digests, state)
     return _Round(state, folder, digests, at, new_id).edits(edited, removed)
+
+
+def differences(state: State, digests: Mapping[str, str]) -> tuple[set[str], set[str]]:
+    """Files that are not what is known of them, and files that are gone."""
+    marks = state.files.marks
+    edited = {path for path, digest in digests.items() if path not in marks or marks[path].digest != digest}
+    return edited, marks.keys() - digests.keys()
 
 
 def _refuse_emptiness(folder: Path, digests: Mapping[str, str], state: State) -> None:
@@ -81,8 +86,7 @@ class _Round:
                  new_id: Callable[[str], str]) -> None:
         self._state, self._folder, self._digests, self._at, self._new_id = state, folder, digests, at, new_id
 
-    def edits(self, edited: set[str], removed: Iterable[str]) -> Edits:
-        removed = set(removed)
+    def edits(self, edited: set[str], removed: set[str]) -> Edits:
         report = Report()
         frame = self._frame(edited | removed, report)
         if frame and (frame.frame, frame.mode) != (self._state.frame, self._state.mode):

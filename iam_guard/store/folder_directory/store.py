@@ -21,7 +21,7 @@ from iam_guard.directory.port import Change, Note
 from iam_guard.errors import ConcurrentModificationError, ConfigurationError, Fault, HistoryGoneError, UnavailableError
 from iam_guard.store.folder_directory.disk import Disk
 from iam_guard.store.folder_directory.disk import replace as replace_file
-from iam_guard.store.folder_directory.hand_edits import read_edits
+from iam_guard.store.folder_directory.hand_edits import differences, read_edits
 from iam_guard.store.folder_directory.history import History
 from iam_guard.store.folder_directory.lines import ChangeLine, FileLine, read_state, write_change, write_state
 from iam_guard.store.folder_directory.places import Frame
@@ -36,6 +36,8 @@ KEPT_CHANGES = 100_000
 HAND_EDIT = "EditFolder"
 #: Looking at the files may take one part in this many of the time.
 _LEISURE = 20
+#: Seconds: where a look takes longer, not every write waits for one.
+_QUICK = 0.25
 #: Bytes of log after which everything is written down anew, at least.
 _LONG_LOG = 4_000_000
 _ALL = 1 << 62
@@ -78,7 +80,7 @@ class FolderDirectoryStore:
         self._state = State()
         self._faults: tuple[Fault, ...] = ()
         self._closed = False
-        self._next_look = 0.0
+        self._next_look = self._look_takes = 0.0
         self._disk = Disk(self._folder)
         self._scan = Scan(self._folder)
         self._history = History(self._disk.log)
@@ -127,7 +129,7 @@ class FolderDirectoryStore:
                 edited by hand and not been taken over.
         """
         with self._my_turn():
-            self._take_over()
+            self._take_over(at_leisure=self._look_takes > _QUICK)
             tx = MemoryWriting(self._state.revision, self._state.tables)
             yield tx
             if entries := tx.entries():
@@ -263,22 +265,30 @@ class FolderDirectoryStore:
         finally:
             self._turn.release()
 
-    def _take_over(self) -> None:
-        """With the lock: finish what a killed process left, take in the log, then what people edited."""
-        began = monotonic()
+    def _take_over(self, *, at_leisure: bool = False) -> None:
+        """With the lock: finish what a killed process left, take in the log, then what people edited.
+
+        Args:
+            at_leisure: Look at what people edited only when it is time for it.
+        """
         with self._disk.translated():
             try:
                 self._disk.recover()
             except ValueError as problem:
                 raise UnavailableError(f"the journal of '{self.url}' cannot be read: {problem}") from problem
         self._catch_up()
+        began = monotonic()
+        if at_leisure and began < self._next_look:
+            return
         with self._disk.translated():
             self._take_over_edits()
-        self._next_look = monotonic() + _LEISURE * (monotonic() - began)
+        self._look_takes = monotonic() - began
+        self._next_look = monotonic() + _LEISURE * self._look_takes
 
     def _take_over_edits(self) -> None:
         try:
-            edits = read_edits(self._state, self._folder, self._scan.digests(), self._clock(), self._new_id)
+            digests = self._scan.digests(lambda found: differences(self._state, found) == (set(), set()))
+            edits = read_edits(self._state, self._folder, digests, self._clock(), self._new_id)
         except ConfigurationError as refused:
             if refused.faults != self._faults:
                 _log.error("hand edits in '%s' are not taken over:\n%s", self._folder, refused)
@@ -316,6 +326,7 @@ class FolderDirectoryStore:
         with self._disk.translated():
             for path, digest in expected(planned.contents, self._state):
                 if self._disk.digest(path) != digest:
+                    self._next_look = 0.0
                     why = next((f": {fault}" for fault in self._faults if fault.file.endswith(path)), "")
                     raise ConcurrentModificationError(f"'{path}' has been edited by hand{why}")
 
