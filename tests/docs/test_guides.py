@@ -10,7 +10,7 @@ from doc_blocks import ROOT, sections_of
 
 from iam_guard.audit.log import MAX_TEXT
 from iam_guard.config.schema import PolicySettings, StreamSettings
-from iam_guard.engine import policy_set
+from iam_guard.engine import compiler, policy_set
 from iam_guard.guard import _KEPT_DECISIONS, _KEPT_PRINCIPALS
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.identity.fetch import MAX_ANSWER
@@ -55,7 +55,8 @@ def test_the_bounds_are_those_of_the_code() -> None:
     edge = EdgeSettings()
     assert f"{_KEPT_PRINCIPALS:,} per guard" in table
     assert f"one request | {_KEPT_DECISIONS} |" in table
-    assert (f"{policy_set.MAX_SUBJECTS:,}, {policy_set.MAX_LAYERS:,} and {policy_set.MAX_LOOKED_UP:,}") in table
+    assert f"| {policy_set.MAX_SUBJECTS:,}, the lately used stay |" in table
+    assert f"| {compiler.MAX_POLICIES:,}, {compiler.MAX_LAYERS:,} and {compiler.MAX_GIVEN:,} |" in table
     sizes = [f"{size // 1024} KiB" for size in (MAX_TOKEN, edge.max_header_bytes, edge.max_target_bytes)]
     assert "; ".join(sizes) in table
     assert f"{MAX_ANSWER // 1024} KiB" in table
