@@ -102,7 +102,8 @@ def test_every_preset_is_told_with_what_it_requires() -> None:
 
 
 @pytest.mark.parametrize("kind", [entities.FolderSettings, entities.GroupFile, entities.UserFile, entities.RoleFile,
-                                  entities.ResourceFile, entities.OrganizationFile, entities.UnitNode])
+                                  entities.PolicyFile, entities.ResourceFile, entities.OrganizationFile,
+                                  entities.UnitNode, entities.AccountFile])
 def test_every_key_of_the_folder_is_told(kind: type) -> None:
     assert _missing(inspect.signature(kind).parameters, "folder.md") == set()
 
