@@ -284,6 +284,21 @@ def test_a_load_says_what_it_touched(store: DirectoryStore, followed: DirectoryP
     assert (second.revision, second.since, second.touched) == ("3", "1", {arn("user", "ann"), arn("group", "g")})
 
 
+def test_a_long_absence_is_made_up_for(
+        store: DirectoryStore, refresher: PolicyRefresher, followed: DirectoryPolicyStore,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iam_guard.store.following._BATCH", 3)
+    put(store, user("ann", "a:Read"))
+    refresher.check()
+    people = [f"user{number}" for number in range(9)]
+    for name in people:
+        put(store, user(name, "a:Read"))
+    snapshot = followed.load()
+    assert (snapshot.revision, snapshot.touched) == ("10", {arn("user", name) for name in people})
+    refresher.load()
+    assert all(may(refresher, name, "a:Read") for name in people)
+
+
 def test_a_whole_set_stays_as_it_was(store: DirectoryStore, refresher: PolicyRefresher) -> None:
     """Whoever took a set before a change goes on with the state before it, even about callers not yet met."""
     put(store, user("ann", "a:Old"), user("bob", "a:Old"))
