@@ -446,7 +446,6 @@ def test_the_feed_replayed_is_the_directory(store: DirectoryStore) -> None:
             key: entity for key, entity in state.items() if entity is not None}
 
 
-@pytest.mark.parametrize("place", ["memory", "sqlite", "postgresql"], indirect=True)
 def test_a_feed_that_was_cut_off_says_so(place: Place) -> None:
     store = place.open(kept_changes=3)
     for number in range(1, 11):

@@ -34,6 +34,7 @@ from iam_guard.directory.entities import (
 from iam_guard.directory.port import Note
 from iam_guard.policy.source import SourceText
 from iam_guard.store.folder_directory import FolderDirectoryStore
+from iam_guard.store.folder_directory.completion import SHOWN
 from iam_guard.store.folder_directory.disk import HIDDEN
 from iam_guard.store.folder_directory.texts import (
     document_text,
@@ -178,6 +179,14 @@ def put(store: FolderDirectoryStore, entities: Iterable[AnyEntity]) -> None:
     with store.write(NOTE) as tx:
         for entity in entities:
             tx.put(entity)
+
+
+def test_whatever_is_not_shown_is_meant_to_be_hidden() -> None:
+    hidden = {kind: {name for name in kind.__struct_fields__ if name not in SHOWN[kind.kind]}
+              for kind in (User, Group, Role, ManagedPolicy, Account)}
+    assert hidden == {
+        User: {"password", "password_created", "password_reset_required", "password_last_used", "password_history"},
+        Group: set(), Role: {"last_used"}, ManagedPolicy: set(), Account: set()}
 
 
 FENCE = [ControlPolicy(type="scp", name=name, document=ALLOW) for name in CONTROLS[1:]]

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from iam_guard.directory.entities import (
+    Account,
     AnyEntity,
     Group,
     Key,
@@ -29,8 +30,17 @@ from iam_guard.store.tables import Tables
 
 Named = User | Group | Role | ManagedPolicy
 _PREFIXES = {Kind.USER: "AIDA", Kind.GROUP: "AGPA", Kind.ROLE: "AROA", Kind.POLICY: "ANPA"}
-#: What is kept out of files.
-HIDDEN = ("password", "password_created", "password_reset_required", "password_last_used", "last_used")
+#: What files say of an entity of each kind; whatever else it has is kept out of them.
+_OF_ALL = frozenset({"account", "name", "path", "arn", "id", "created", "extra"})
+SHOWN: Mapping[Kind, frozenset[str]] = {
+    Kind.USER: _OF_ALL | {"policies", "inline", "groups", "boundary", "tags"},
+    Kind.GROUP: _OF_ALL | {"policies", "inline"},
+    Kind.ROLE: _OF_ALL | {"policies", "inline", "boundary", "tags", "trust", "trusted_ids", "description",
+                          "max_session_duration"},
+    Kind.POLICY: _OF_ALL | {"versions", "default", "next_version", "description", "tags", "updated", "attachable"},
+    Kind.ACCOUNT: frozenset({"account", "name", "parent", "scps", "rcps", "tags", "created", "password_policy",
+                             "extra"}),
+}
 _LOCAL = re.compile(r"arn:[^:]*:iam::([^:]+):(user|role)/.+\Z")
 
 After = dict[Key, AnyEntity | None]
@@ -50,7 +60,12 @@ def completed(after: Mapping[Key, AnyEntity | None], tables: Tables, at: str, ne
     found: After = {}
     for key, entity in after.items():
         before = tables.get(key)
-        found[key] = _named(entity, before, at, new_id) if isinstance(entity, Named) else entity
+        if isinstance(entity, Named):
+            found[key] = _named(entity, before, at, new_id)
+        elif isinstance(entity, Account) and isinstance(before, Account):
+            found[key] = msgspec.structs.replace(entity, **_kept(before))
+        else:
+            found[key] = entity
     said = {key for key, entity in after.items() if getattr(entity, "id", "") and tables.get(key) is None}
     found = {key: entity if key in said else _trusting(entity, tables.get(key), found, tables)
              for key, entity in found.items()}
@@ -60,11 +75,16 @@ def completed(after: Mapping[Key, AnyEntity | None], tables: Tables, at: str, ne
 def _named(entity: Named, before: AnyEntity | None, at: str, new_id: Callable[[str], str]) -> AnyEntity:
     changes: dict[str, Any] = {}
     if isinstance(before, type(entity)) and entity.id in ("", before.id):
-        changes = {name: getattr(before, name) for name in HIDDEN if hasattr(before, name)}
+        changes = _kept(before)
         changes |= {name: getattr(before, name) for name in ("id", "created") if not getattr(entity, name)}
     elif not entity.id:
         changes = {"id": new_id(_PREFIXES[entity.kind]), "created": entity.created or at}
     return msgspec.structs.replace(entity, **changes)
+
+
+def _kept(entity: Named | Account) -> dict[str, Any]:
+    """What no file says of an entity."""
+    return {name: getattr(entity, name) for name in entity.__struct_fields__ if name not in SHOWN[entity.kind]}
 
 
 def _orphans(after: After, tables: Tables) -> After:

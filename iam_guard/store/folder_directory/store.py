@@ -59,7 +59,7 @@ class FolderDirectoryStore:
         folder: The folder; made when there is none.
         patience: Seconds to wait for one's turn to write.
         poll: Seconds between looks while waiting for a revision.
-        kept_changes: How many writes :meth:`changes` remembers, at least.
+        kept_changes: How many writes :meth:`changes` remembers.
         clock: Tells the time of hand edits.
         new_id: Makes unique ids for what people write without one.
 
@@ -143,7 +143,7 @@ class FolderDirectoryStore:
         """Writes after revision *since*, oldest first."""
         newest = self._current().revision
         with self._known, self._disk.translated():
-            if since < newest and since + 1 < self._history.first:
+            if since < newest and since + 1 < max(self._history.first, newest - self._kept + 1):
                 raise HistoryGoneError(f"what changed after revision {since} is no longer known")
             return [line.change for line in self._history.lines(since, limit)]
 
