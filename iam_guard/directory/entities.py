@@ -118,6 +118,26 @@ class Settings(Entity, frozen=True, kw_only=True, tag="settings"):
         return Key(Kind.SETTINGS, "", "")
 
 
+class PasswordPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an account asks of its users' passwords.
+
+    Attributes:
+        minimum_length: So long at least.
+        symbols: Whether one is needed.
+        numbers: Whether one is needed.
+        uppercase: Whether such a letter is needed.
+        lowercase: Whether such a letter is needed.
+        reuse_prevention: How many passwords are refused again, the present one included.
+    """
+
+    minimum_length: int = 8
+    symbols: bool = False
+    numbers: bool = False
+    uppercase: bool = False
+    lowercase: bool = False
+    reuse_prevention: int = 0
+
+
 class Account(Entity, frozen=True, kw_only=True, tag="account"):
     """A tenant.
 
@@ -129,6 +149,7 @@ class Account(Entity, frozen=True, kw_only=True, tag="account"):
         rcps: Names of resource control policies attached to it.
         tags: Its tags.
         created: When.
+        password_policy: What it asks of passwords; ``None`` for the default.
     """
 
     kind: ClassVar[Kind] = Kind.ACCOUNT
@@ -139,6 +160,7 @@ class Account(Entity, frozen=True, kw_only=True, tag="account"):
     rcps: tuple[str, ...] = ()
     tags: dict[str, str] = {}
     created: str = ""
+    password_policy: PasswordPolicy | None = None
 
     @property
     def key(self) -> Key:
@@ -207,6 +229,7 @@ class User(_Holding, frozen=True, kw_only=True, tag="user"):
         password_created: When that was set.
         password_reset_required: Whether it has to be changed at the next sign-in.
         password_last_used: When it was last used.
+        password_history: Hashes of former passwords, newest first, as many as the account asks for.
     """
 
     kind: ClassVar[Kind] = Kind.USER
@@ -218,6 +241,7 @@ class User(_Holding, frozen=True, kw_only=True, tag="user"):
     password_created: str = ""
     password_reset_required: bool = False
     password_last_used: str = ""
+    password_history: tuple[str, ...] = ()
 
     def links(self) -> Iterator[Link]:
         """Its id, policies, boundary and groups."""

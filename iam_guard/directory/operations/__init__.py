@@ -5,18 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType, ModuleType
 
+from iam_guard.directory.management import Managing
 from iam_guard.directory.operation import Operation
-from iam_guard.directory.operations import policies, users, versions
+from iam_guard.directory.operations import (
+    access_keys,
+    accounts,
+    control_policies,
+    organization,
+    passwords,
+    policies,
+    resource_policies,
+    standing,
+    users,
+    versions,
+)
 
-_FAMILIES: tuple[ModuleType, ...] = (policies, users, versions)
+_FAMILIES: tuple[ModuleType, ...] = (
+    access_keys, accounts, control_policies, organization, passwords, policies, resource_policies, standing, users,
+    versions)
 
 
 def _operations_of(module: ModuleType) -> Iterator[tuple[str, type[Operation]]]:
     """What a module defines itself, without what only others are made of."""
     for name, found in vars(module).items():
-        if (isinstance(found, type) and issubclass(found, Operation) and found.__module__ == module.__name__
-                and found.run is not Operation.run):
+        if isinstance(found, type) and issubclass(found, Operation) and found.__module__ == module.__name__ \
+                and _is_whole(found):
             yield name, found
+
+
+def _is_whole(operation: type[Operation]) -> bool:
+    if issubclass(operation, Managing):
+        return operation.manage is not Managing.manage
+    return operation.run is not Operation.run
 
 
 #: Every operation, by IAM's name of it.
