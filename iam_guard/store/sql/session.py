@@ -33,6 +33,11 @@ class Session:
         self._connection, self._place, self._secret, self._writing = connection, place, secret, writing
         self._fault: IAMGuardError | None = None
 
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._connection.dialect.name
+
     def rows(self, statement: Executable, **parameters: Any) -> Rows:
         """Run a query.
 

@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import bindparam, delete, insert, update
 
 from iam_guard.directory.entities import AnyEntity, Key, Kind, Relation, to_json
 from iam_guard.directory.port import Entry, Note
 from iam_guard.errors import ConcurrentModificationError, InvalidInputError
+from iam_guard.store.sql.lookup import rows_of
 from iam_guard.store.sql.reading import SQLReading, entity_of, key_of, storable
 from iam_guard.store.sql.schema import changes, entities, links, meta
 from iam_guard.store.sql.session import Parameters, Session
 
-#: SQLite and PostgreSQL both take this many keys of three parts in one statement.
-_BATCH = 1000
 #: Of what is in one index: PostgreSQL has room for 2,704 bytes, some of which it needs itself.
 _INDEXED_BYTES = 2600
 
-_STORED = select(entities).where(tuple_(entities.c.kind, entities.c.account, entities.c.name)
-                                 .in_(bindparam("keys", expanding=True)))
 _NAMED = (entities.c.kind == bindparam("the_kind"), entities.c.account == bindparam("the_account"),
           entities.c.name == bindparam("the_name"))
 _INSERT = insert(entities)
@@ -152,12 +149,12 @@ class SQLWriting(SQLReading):
 
     def _look_up(self, keys: list[Key]) -> None:
         """Find out what there was before the write, and so what rows there are."""
-        for start in range(0, len(keys), _BATCH):
-            wanted = [tuple(_columns(key).values()) for key in keys[start : start + _BATCH]]
-            found = {key_of(row): _Stored(row.data, row.revision) for row in self._session.rows(_STORED, keys=wanted)}
-            for key in keys[start : start + _BATCH]:
-                self._before[key] = found.get(key)
-                self._held[key] = found[key].data if key in found else None
+        self._before.update(dict.fromkeys(keys))
+        for rows in rows_of(self._session, keys):
+            self._before.update({key_of(row): _Stored(row.data, row.revision) for row in rows})
+        for key in keys:
+            stored = self._before[key]
+            self._held[key] = stored.data if stored else None
 
 
 class _Flush:
