@@ -10,26 +10,32 @@ from iam_guard.directory.operation import Operation
 from iam_guard.directory.operations import (
     access_keys,
     accounts,
+    attachments,
+    boundaries,
     control_policies,
+    groups,
+    inline,
     organization,
     passwords,
     policies,
     resource_policies,
+    roles,
     standing,
+    tags,
     users,
     versions,
 )
 
 _FAMILIES: tuple[ModuleType, ...] = (
-    access_keys, accounts, control_policies, organization, passwords, policies, resource_policies, standing, users,
-    versions)
+    access_keys, accounts, attachments, boundaries, control_policies, groups, inline, organization, passwords, policies,
+    resource_policies, roles, standing, tags, users, versions)
 
 
 def _operations_of(module: ModuleType) -> Iterator[tuple[str, type[Operation]]]:
     """What a module defines itself, without what only others are made of."""
     for name, found in vars(module).items():
-        if isinstance(found, type) and issubclass(found, Operation) and found.__module__ == module.__name__ \
-                and _is_whole(found):
+        if (isinstance(found, type) and issubclass(found, Operation) and found.__module__ == module.__name__
+                and _is_whole(found)):
             yield name, found
 
 

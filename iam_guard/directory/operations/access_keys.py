@@ -139,8 +139,9 @@ class UpdateAccessKey(OwnOperation, frozen=True, kw_only=True):
 
     def run(self, work: Work) -> Answer:
         """Switch it."""
-        key = find_key(work, self.user(work), self.access_key_id)
-        work.tx.put(replace(key, active=self.status == "Active"))
+        user = self.user(work)
+        key = find_key(work, user, self.access_key_id)
+        work.tx.put(replace(key, active=self.status == "Active", user=user.name))
         return {}
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from iam_guard.directory.checks import DocumentParameter, check_document, check_size
-from iam_guard.directory.entities import Key, Kind, ResourcePolicy, Role, User
+from iam_guard.directory.entities import Key, Kind, ResourcePolicy
 from iam_guard.directory.operation import Answer, Listing, Operation, Work, page_of
+from iam_guard.directory.trust import as_it_reads_now, ids_named
 from iam_guard.errors import InvalidInputError, NoSuchEntityError
 from iam_guard.model import ascii_lower
-from iam_guard.policy.document import PolicyDocument, PolicyKind
+from iam_guard.policy.document import PolicyKind
 
 _LONGEST = 2048
-_NOUNS = {"user": Kind.USER, "role": Kind.ROLE}
 # A role's own policy is its trust policy, and nobody else in a directory has one.
 _WITHOUT_POLICIES = frozenset({"iam", "sts", "organizations"})
 
@@ -39,32 +38,6 @@ def check_resource(arn: str, work: Work) -> None:
         raise InvalidInputError("Users, groups, roles, policies and sessions have no resource policy.")
     if (fields[4] or work.settings.default_account) != work.account:
         raise InvalidInputError("The resource belongs to another account.")
-
-
-def ids_named(document: PolicyDocument, work: Work) -> dict[str, str]:
-    """Unique ids of the users and roles of this directory that a document names as principals, by ARN.
-
-    With them the policy means who is meant today, and nobody who gets the name later.
-    """
-    found = ((arn, _id_of(arn, work)) for arn in _named_arns(document))
-    return {arn: unique_id for arn, unique_id in found if unique_id}
-
-
-def _named_arns(document: PolicyDocument) -> Iterator[str]:
-    for statement in document.statements:
-        if statement.principals is not None:
-            yield from (name for kind, name in statement.principals.entries if kind == "AWS")
-
-
-def _id_of(arn: str, work: Work) -> str:
-    fields = arn.split(":", 5)
-    if len(fields) < 6 or fields[2] != "iam":
-        return ""
-    noun, _, name = fields[5].partition("/")
-    if noun not in _NOUNS:
-        return ""
-    found = work.tx.get(Key(_NOUNS[noun], fields[4], ascii_lower(name.rpartition("/")[2])))
-    return found.id if isinstance(found, User | Role) and found.arn == arn else ""
 
 
 # --- operations -----------------------------------------------------------------------------------------
@@ -119,13 +92,14 @@ class PutResourcePolicy(ResourceOperation, frozen=True, kw_only=True):
 
 
 class GetResourcePolicy(ResourceOperation, frozen=True, kw_only=True):
-    """Look at the policy of a resource, with its document as it was given."""
+    """Look at the policy of a resource: as it was given, but that who is gone is called by id."""
 
     changes: ClassVar[bool] = False
 
     def run(self, work: Work) -> Answer:
         """Look."""
-        return {"ResourceArn": self.resource_arn, "PolicyDocument": self.find(work).document}
+        policy = self.find(work)
+        return {"ResourceArn": policy.arn, "PolicyDocument": as_it_reads_now(policy.document, policy.named_ids, work)}
 
 
 class DeleteResourcePolicy(ResourceOperation, frozen=True, kw_only=True):

@@ -1,0 +1,74 @@
+"""Principals in documents: meant as whoever had the name when the document was saved (language specification, 2.5).
+
+A name that is used again is another principal. So a document is kept as it was given, beside the unique ids of those
+it named; wherever it is read, a principal that is gone is written as its id, and one with another name by that name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from iam_guard.directory.attaching import key_of
+from iam_guard.directory.entities import Kind, Relation, Role, User
+from iam_guard.directory.operation import Work
+from iam_guard.policy.document import PolicyDocument
+
+
+def ids_named(document: PolicyDocument, work: Work) -> dict[str, str]:
+    """Unique ids of the users and roles of this directory that a document names as principals, by ARN."""
+    found = ((arn, _holder_of(arn, work)) for arn in _named_arns(document))
+    return {arn: holder.id for arn, holder in found if holder is not None and holder.id}
+
+
+def as_it_reads_now(text: str, ids: Mapping[str, str], work: Work) -> str:
+    """A document that was kept, with every principal as it is called by now.
+
+    Args:
+        text: The document as it was given.
+        ids: Unique ids of those it named then, by ARN.
+        work: Where they are looked for.
+    """
+    names = {arn: now for arn, id in ids.items() if (now := _name_now(arn, id, work)) != arn}  # noqa: A001
+    if not names:
+        return text
+    return json.dumps(_renamed(json.loads(text), names), separators=(",", ":"))
+
+
+def _named_arns(document: PolicyDocument) -> Iterator[str]:
+    for statement in document.statements:
+        if statement.principals is not None:
+            yield from (name for kind, name in statement.principals.entries if kind == "AWS")
+
+
+def _holder_of(arn: str, work: Work) -> User | Role | None:
+    key = key_of(arn)
+    found = None if key is None else work.tx.get(key)
+    return found if isinstance(found, User | Role) and found.arn == arn else None
+
+
+def _name_now(arn: str, id: str, work: Work) -> str:
+    """The ARN of whoever has an id; the id itself when nobody has it any more."""
+    holder = _holder_of(arn, work)
+    if holder is not None and holder.id == id:
+        return arn
+    for kind in (Kind.USER, Kind.ROLE):
+        for key in work.tx.linking(Relation.ID, id, kind=kind):
+            if isinstance(found := work.tx.get(key), User | Role):
+                return found.arn
+    return id
+
+
+def _renamed(document: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    statements = document["Statement"]
+    several = statements if isinstance(statements, list) else [statements]
+    for statement in several:
+        for element in ("Principal", "NotPrincipal"):
+            if isinstance(said := statement.get(element), dict) and "AWS" in said:
+                said["AWS"] = _replaced(said["AWS"], names)
+    return document
+
+
+def _replaced(value: str | list[str], names: Mapping[str, str]) -> str | list[str]:
+    return names.get(value, value) if isinstance(value, str) else [names.get(one, one) for one in value]
