@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from iam_guard.directory.entities import AccessKey, Kind, User
+from iam_guard.directory.entities import AccessKey, Key, Kind, User
 from iam_guard.directory.operations.access_keys import (
     CreateAccessKey,
     DeleteAccessKey,
@@ -15,6 +15,7 @@ from iam_guard.directory.operations.access_keys import (
     ListAccessKeys,
     UpdateAccessKey,
 )
+from iam_guard.directory.port import Note
 from iam_guard.errors import InvalidInputError, LimitExceededError, NoSuchEntityError
 from iam_guard.model import Principal
 
@@ -71,6 +72,17 @@ def test_a_key_is_switched_off_and_on(do: Any, make: Any, get: Any) -> None:
     for status, is_active in [("Inactive", False), ("Active", True)]:
         do(UpdateAccessKey(user_name="ann", access_key_id=name, status=status))
         assert get(Kind.ACCESS_KEY, name, "").active is is_active
+
+
+def test_a_key_stays_with_a_user_who_is_renamed(do: Any, make: Any, put: Any, store: Any, get: Any) -> None:
+    name = make()["AccessKeyId"]
+    with store.write(Note("admin", "UpdateUser", "2026-01-01T12:00:00Z")) as tx:
+        tx.delete(Key(Kind.USER, ACCOUNT, "ann"))
+        tx.put(user("anna", "AIDAANN"))
+    assert do(ListAccessKeys(user_name="anna"))["AccessKeyMetadata"][0]["UserName"] == "anna"
+    assert do(GetAccessKeyLastUsed(access_key_id=name))["UserName"] == "anna"
+    do(UpdateAccessKey(user_name="anna", access_key_id=name, status="Active"))
+    assert get(Kind.ACCESS_KEY, name, "").user == "anna"
 
 
 @pytest.mark.parametrize("operation", [lambda key: UpdateAccessKey(user_name="ben", access_key_id=key,
