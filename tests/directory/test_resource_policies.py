@@ -86,6 +86,13 @@ def test_names_mean_who_has_them_today(do: Any, put: Any, get: Any) -> None:
     assert get(Kind.RESOURCE_POLICY, ORDER).named_ids == {ANN: "AIDAANN", APP: "AROAAPP"}
 
 
+def test_who_is_gone_is_called_by_id(do: Any, put: Any) -> None:
+    put(User(account=ACCOUNT, name="ann", path="/staff/", arn=ANN, id="AIDAANN"))
+    do(PutResourcePolicy(resource_arn=ORDER, policy_document=document(f'{{"AWS":"{ANN}"}}')))
+    put(User(account=ACCOUNT, name="ann", path="/staff/", arn=ANN, id="AIDANEXT"))
+    assert do(GetResourcePolicy(resource_arn=ORDER))["PolicyDocument"] == document('{"AWS":"AIDAANN"}')
+
+
 def test_resources_with_policies_are_listed(do: Any) -> None:
     arns = [f"arn:app:orders:eu:{ACCOUNT}:order/{name}" for name in ("B", "a", "c")]
     for arn in arns:
