@@ -109,7 +109,8 @@ def test_attaching_twice_is_attaching_once(ask: Any, policy: Callable[..., str])
 
 
 def test_only_what_is_there_and_may_be_is_attached(ask: Any, policy: Callable[..., str]) -> None:
-    for arn in (policy("Read").upper(), "arn:app:iam::000000000000:policy/None", policy("Else", account="111122223333")):
+    other = policy("Else", account="111122223333")
+    for arn in (policy("Read").upper(), "arn:app:iam::000000000000:policy/None", other):
         with pytest.raises((NoSuchEntityError, InvalidInputError)):
             ask("Attach{}Policy", PolicyArn=arn)
     with pytest.raises(PolicyNotAttachableError):
@@ -164,7 +165,8 @@ def test_one_boundary_at_a_time(do: Do, referee: Any, policy: Callable[..., str]
 
 @pytest.mark.parametrize("noun", ["User", "Role", "Policy"])
 def test_keys_of_tags_ignore_case(do: Do, policy: Callable[..., str], noun: str) -> None:
-    who = {"User": {"UserName": "ann"}, "Role": {"RoleName": "Publisher"}, "Policy": {"PolicyArn": policy("Read")}}[noun]
+    names = {"User": {"UserName": "ann"}, "Role": {"RoleName": "Publisher"}, "Policy": {"PolicyArn": policy("Read")}}
+    who = names[noun]
 
     def ask(operation: str, **parameters: Any) -> Any:
         return do(operation_named(operation.format(noun), {**who, **parameters}))
