@@ -476,3 +476,27 @@ def test_waiting_ends_when_nothing_comes_and_at_once_when_it_is_there(store: Dir
     put(store, tenant(1))
     assert store.wait(0, LONG)
     assert not store.wait(1, 0.01)
+
+
+# --- many at once -------------------------------------------------------------------------------------------
+
+
+def test_many_are_written_changed_and_deleted_at_once(place: Place) -> None:
+    store, many = place.open(), 1200
+    names = [f"n{number:04}" for number in range(many)]
+    texts = {"plain": "\\ \" ' \t 😀 {} %s :x", "nul": "\0", "line": "\u2028"}
+    put(store, *(user(name, tags=texts, groups=("Staff",)) for name in names))
+    with store.write(NOTE) as tx:
+        for name in names[::2]:
+            tx.put(user(name, tags={"n": name}))
+        for name in names[1::4]:
+            tx.delete(user(name).key)
+    with place.open().read() as reading:
+        found = [*reading.page(Kind.USER, HOME, limit=many)]
+        left = [name for number, name in enumerate(names) if number % 4 != 1]
+        assert [one.key.name for one in found] == left
+        assert found == [user(name, tags={"n": name}) if int(name[1:]) % 2 == 0
+                         else user(name, tags=texts, groups=("Staff",)) for name in left]
+        assert [key.name for key in reading.linking(Relation.GROUP, f"{HOME}/staff")] == names[3::4]
+        assert reading.count(Kind.USER, HOME) == len(left)
+    assert [len(change.entries) for change in store.changes(0)] == [many, many // 2 + many // 4]

@@ -10,9 +10,10 @@ import pytest
 from postgresql_server import Server
 from store_places import LONG, NOTE, Place, get, put, tenant, user
 
-from iam_guard.directory.entities import Kind
+from iam_guard.directory.entities import Kind, from_json
 from iam_guard.directory.port import DirectoryStore
 from iam_guard.errors import ConfigurationError, UnavailableError
+from iam_guard.store.sql import bulk
 from iam_guard.store.sql.postgresql import PostgreSQLDirectoryStore
 from iam_guard.store.urls import open_store
 
@@ -188,3 +189,14 @@ def test_questions_are_answered_from_indexes(postgresql_place: Place) -> None:
             assert "Index" in plan, plan
             assert "Sort" not in plan, plan
             assert "Seq Scan" not in plan, plan
+
+
+def test_what_is_sent_in_batches_arrives_whole(postgresql_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "_FEW", 2)
+    monkeypatch.setattr(bulk, "_BATCH", 7)
+    store = postgresql_place.open()
+    put(store, *(tenant(number, name="\\ \" ' 😀") for number in range(50)))
+    with store.read() as reading:
+        assert [from_json(text) for _, text in reading.scan()] == [tenant(number, name="\\ \" ' 😀")
+                                                                   for number in range(50)]
+    assert [len(change.entries) for change in store.changes(0)] == [50]

@@ -106,7 +106,7 @@ class PostgreSQLDirectoryStore(SQLDirectoryStore):
         connection.exec_driver_sql(_BEGIN_WRITING.format(patience=patience, turn=_TURN))
 
     def _tell(self, session: Session, revision: int) -> None:
-        session.run(select(func.pg_notify(CHANNEL, str(revision))))
+        session.rows(select(func.pg_notify(CHANNEL, str(revision))))
 
     def _look(self) -> int:
         return self._newest

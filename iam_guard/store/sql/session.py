@@ -51,8 +51,8 @@ class Session:
         except SQLAlchemyError as error:
             raise self._failed(error) from None
 
-    def run(self, statement: Executable, parameters: Parameters | None = None) -> int:
-        """Run a statement, once for each of the parameters; how many rows it met.
+    def run(self, statement: Executable, parameters: Parameters | dict[str, Any]) -> int:
+        """Run a statement, once or once for each of the parameters in a list; how many rows it met.
 
         Raises:
             UnavailableError: it cannot be run.

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy import bindparam, delete, update
 
 from iam_guard.directory.entities import AnyEntity, Key, Kind, Relation, to_json
 from iam_guard.directory.port import Entry, Note
 from iam_guard.errors import ConcurrentModificationError, InvalidInputError
+from iam_guard.store.sql.bulk import insert_rows
 from iam_guard.store.sql.lookup import rows_of
 from iam_guard.store.sql.reading import SQLReading, entity_of, key_of, storable
 from iam_guard.store.sql.schema import changes, entities, links, meta
@@ -24,14 +25,11 @@ _INDEXED_BYTES = 2600
 
 _NAMED = (entities.c.kind == bindparam("the_kind"), entities.c.account == bindparam("the_account"),
           entities.c.name == bindparam("the_name"))
-_INSERT = insert(entities)
 _UPDATE = update(entities).where(*_NAMED).values(path=bindparam("path"), revision=bindparam("revision"),
                                                  data=bindparam("data"))
 _DELETE = delete(entities).where(*_NAMED)
-_LINK = insert(links)
 _UNLINK = delete(links).where(links.c.kind == bindparam("the_kind"), links.c.account == bindparam("the_account"),
                               links.c.name == bindparam("the_name"))
-_RECORD = insert(changes)
 _ADVANCE = (update(meta).where(meta.c.revision == bindparam("old")).values(revision=bindparam("new")))
 
 
@@ -125,7 +123,7 @@ class SQLWriting(SQLReading):
             return 0
         if self._session.run(_ADVANCE, [{"old": self._revision, "new": self._next}]) != 1:
             raise ConcurrentModificationError(f"somebody else wrote revision {self._next} meanwhile")
-        self._session.run(_RECORD, rows)
+        insert_rows(self._session, changes, rows)
         return self._next
 
     @property
@@ -190,8 +188,8 @@ class _Flush:
         session.run(_DELETE, self._deletes)
         session.run(_UNLINK, self._unlinks)
         session.run(_UPDATE, self._updates)
-        session.run(_INSERT, self._inserts)
-        session.run(_LINK, self._links)
+        insert_rows(session, entities, self._inserts)
+        insert_rows(session, links, self._links)
 
     def _put(self, key: Key, entity: AnyEntity, held: str | None) -> None:
         data = to_json(entity).decode()
