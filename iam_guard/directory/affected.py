@@ -23,7 +23,6 @@ from iam_guard.directory.entities import (
     User,
 )
 from iam_guard.directory.port import Entry, Reading
-from iam_guard.model import ascii_lower
 
 
 class Affected(NamedTuple):
@@ -64,7 +63,9 @@ def _affected(entry: Entry, reading: Reading) -> Iterator[Affected]:
             yield from _with_members(entry.key, reading)
         case before, AccessKey() as key:
             if key.active and not _is_same_key(key, before):
-                yield Affected(Key(Kind.USER, key.account, ascii_lower(key.user)), wholly=True)
+                # Its owner is known by id; the name may be another's by now.
+                yield from (Affected(owner, wholly=True)
+                            for owner in reading.linking(Relation.ID, key.user_id, kind=Kind.USER))
         case before, after if isinstance(before or after, ManagedPolicy):
             yield from _users_of(before, reading)
             yield from _users_of(after, reading)
@@ -127,10 +128,3 @@ def boundaries_touched(entry: Entry) -> tuple[str, str]:
     if isinstance(before, ManagedPolicy) and before.version() != getattr(after, "version", lambda: None)():
         return "", before.arn
     return "", ""
-
-
-def arn_in(key: Key, reading: Reading) -> str:
-    """The ARN of a user, role or group; empty when it is not there."""
-    return getattr(reading.get(key), "arn", "")
-
-

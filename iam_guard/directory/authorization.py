@@ -76,7 +76,7 @@ def request_of(policies: PolicySet, work: Work, action: str, resource: str,
                context: Mapping[str, ContextValue]) -> AuthorizationRequest:
     """The question whether an operation may be; what belongs to no account belongs to the one that is worked in."""
     epoch = int(work.now.timestamp())
-    known = {**normalise_context(context), **policies.principal_context(work.caller),
+    known = {**normalise_context(work.request), **normalise_context(context), **policies.principal_context(work.caller),
              **normalise_context({"aws:CurrentTime": work.now.replace(microsecond=0), "aws:EpochTime": epoch})}
     owner = account_of(resource)
     return AuthorizationRequest(work.caller, action, resource, known,

@@ -41,6 +41,7 @@ class Work:
         now: The time.
         new_id: Makes a unique id with a prefix such as ``AIDA``.
         secrets: Hashes passwords and keeps secret access keys.
+        request: What else is known of the request: the caller's address, when its token was issued.
     """
 
     tx: Writing
@@ -50,6 +51,7 @@ class Work:
     now: datetime
     new_id: Callable[[str], str]
     secrets: Secrets
+    request: Mapping[str, ContextValue] = EMPTY
 
     @property
     def settings(self) -> Settings:

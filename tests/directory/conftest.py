@@ -57,6 +57,11 @@ def store() -> MemoryDirectoryStore:
 
 
 @pytest.fixture
+def secrets() -> OpenSecrets:
+    return OpenSecrets()
+
+
+@pytest.fixture
 def referee() -> Anyone:
     return Anyone()
 
