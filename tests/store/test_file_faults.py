@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,7 +94,8 @@ ENTITIES = [
                  "3:14: /inline/Extra/Version: there is no policy version '2012-10-71'; write \"2012-10-17\"",
                  id="version"),
     pytest.param("groups/readers.yaml", "boundary: Read", "1:1: /boundary: 'boundary' is not a setting here; "
-                 "write one of account, arn, created, extra, id, inline, name, path, policies", id="group with boundary"),
+                 "write one of account, arn, created, extra, id, inline, name, path, policies",
+                 id="group with boundary"),
     pytest.param("roles/App.yaml", "trust: {Version: 2012-10-17, Statement: {Effect: Allow, Action: 'sts:AssumeRole', "
                  "Principal: {AWS: 'arn:app:iam::000000000000:user/bob'}}}", "1:41: /trust/Statement/0: invalid "
                  "principal in policy: there is no user 'arn:app:iam::000000000000:user/bob'; create 'users/bob.yaml' "
@@ -121,6 +123,16 @@ ENTITIES = [
                  "add '12: \"...\"' to 'accounts' in folder.yaml", id="account without id"),
     pytest.param(f"accounts/{HOME}/users/bob.json", "{}", f"1:1: 'accounts/{HOME}/' is the folder's own account; "
                  "move its files to the top of the folder", id="own account"),
+    pytest.param("users/ann.yaml", "path: /staff/", "1:1: /path: 'path' is what the file's place says; remove it, or "
+                 "read the folder as 'file:' and its path", id="path"),
+    pytest.param("everyone/all.json", f'{{"account": "t", "document": {READ}}}', "1:2: /account: 'account' is what the "
+                 "file's place says; remove it, or read the folder as 'file:' and its path", id="account of another"),
+    pytest.param("account.yaml", "scps: [Fence]", "1:1: /scps: 'scps' is not read here; "
+                 "give the account its place in 'organization.yaml'", id="limit beside the tree"),
+    pytest.param("policies/P.json", f'{{"default": "v2", "versions": {{"v1": {{"document": {READ}}}}}}}',
+                 "1:13: /default: there is no version 'v2'; write the id of another", id="default"),
+    pytest.param("policies/P.json", json.dumps({"document": READ.replace("Allow", "Alow")}), "1:14: /document: "
+                 'Effect is "Allow" or "Deny", not "Alow"', id="document as text"),
 ]
 
 
@@ -148,6 +160,8 @@ TREES = [
                  "add 'acme: \"...\"' to 'accounts' in folder.yaml", id="management"),
     pytest.param("id: Example\nroot: {}", "1:5: /id: 'Example' is not an id; "
                  "use lower-case letters, digits and '-'", id="id"),
+    pytest.param("root: {}\nloose: [{id: ou-1}]", "2:9: /loose/0: a unit outside the tree limits nobody; "
+                 "give it its place under 'root'", id="loose"),
     pytest.param("id: o-example", "1:1: 'root' is missing; add 'root: ...'", id="no root"),
     pytest.param("root: " + "{units: {u: " * 6 + "{}" + "}}" * 6, "1:79: " + "/root" + "/units/u" * 6 +
                  ": units are nested deeper than 5; flatten the tree", id="depth"),

@@ -289,6 +289,14 @@ BROKEN = [
     pytest.param({"groups/Staff.yaml": None}, "users/ann.yaml:3:3: /groups/0: there is no group 'Staff'", id="removed"),
     pytest.param({"organization.yaml": "root: {scps: [Fence]}"}, "organization.yaml: there is no control policy "
                  "'fence'; create 'scps/fence.yaml', or remove the name", id="control policy"),
+    pytest.param({"organization.yaml": "id: o-1\nroot: {units: {}}"}, "organization.yaml: the account '000000000000' "
+                 "has no place in the tree; add it under 'accounts' of the root or of a unit", id="no place"),
+    pytest.param({"accounts/12/users/bob.yaml": "{}"}, "accounts/12/users/bob.yaml:1:1: 'accounts/12/' has no account "
+                 "id", id="no account"),
+    pytest.param({"policies/p.yaml": f"default: v2\nversions: {{v1: {{document: {ALLOW}}}}}"},
+                 "policies/p.yaml:1:10: /default: there is no version 'v2'", id="no version"),
+    pytest.param({"folder.yaml": "mode: lax"}, "folder.yaml:1:7: /mode: 'lax' is not one of strict, import",
+                 id="mode"),
     pytest.param({"users/ann.yaml": None, "groups/Staff.yaml": None}, "the folder has become empty; add a file named "
                  "'EMPTY'", id="unmounted"),
 ]

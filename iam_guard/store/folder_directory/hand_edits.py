@@ -6,15 +6,26 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from iam_guard.directory.entities import AnyEntity, ControlPolicy, Group, Key, Kind, ManagedPolicy, Relation
+from iam_guard.directory.entities import (
+    Account,
+    AnyEntity,
+    ControlPolicy,
+    Group,
+    Key,
+    Kind,
+    ManagedPolicy,
+    Organization,
+    Relation,
+)
 from iam_guard.directory.port import Entry
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.model import ascii_lower
 from iam_guard.policy.document import Mode
+from iam_guard.store.accounts import PLATFORM
 from iam_guard.store.folder import MAX_FILE_BYTES, FolderFile
 from iam_guard.store.folder_directory.completion import completed
 from iam_guard.store.folder_directory.frame_reading import FrameRead, assign_accounts, read_frame
-from iam_guard.store.folder_directory.places import FRAME_FOLDERS, Frame
+from iam_guard.store.folder_directory.places import FRAME_FOLDERS, NOUNS, Frame
 from iam_guard.store.folder_directory.reading import EntityReader
 from iam_guard.store.folder_directory.state import Mark, State, frame_entities, keys_in
 from iam_guard.store.layout import EMPTY_MARKER
@@ -97,6 +108,7 @@ class _Round:
             read = self._read(edited | more, removed, frame)
         report.faults.extend(read.report.faults)
         self._check_controls(read, frame, report)
+        self._check_accounts(read, frame, report)
         report.raise_faults()
         return self._difference(read, removed, frame)
 
@@ -160,7 +172,6 @@ class _Round:
         """Control policies that are attached have to be there."""
         nodes = frame.entities if frame else frame_entities(self._state.tables)
         there = {entity.key.name for entity in read.entities.values() if isinstance(entity, ControlPolicy)}
-        tree = next((str(self._folder / path) for path in self._digests if path.startswith("organization.")), "")
         for node in nodes:
             for relation, name in node.links():
                 if relation is not Relation.CONTROL or name in there | _BUILT_IN:
@@ -169,7 +180,26 @@ class _Round:
                 if key in read.gone or self._state.tables.get(key) is None:
                     report.faults.append(Fault(f"there is no control policy '{name.partition('/')[2]}'",
                                                f"create '{name.replace('/', 's/', 1)}.yaml', or remove the name",
-                                               file=tree))
+                                               file=self._tree))
+
+    def _check_accounts(self, read: _Read, frame: FrameRead | None, report: Report) -> None:
+        """With an organization, an account without a place in it would go without limits."""
+        nodes = frame.entities if frame else frame_entities(self._state.tables)
+        mode = frame.mode if frame else self._state.mode
+        if mode is not Mode.STRICT or not any(isinstance(node, Organization) and node.root for node in nodes):
+            return
+        placed = {node.account for node in nodes if isinstance(node, Account) and node.parent}
+        keys = {entity.key for entity in read.entities.values()}
+        if frame:
+            keys |= self._state.files.paths.keys() - read.gone
+        for account in sorted({key.account for key in keys if key.kind in NOUNS} - placed - {PLATFORM}):
+            report.faults.append(Fault(f"the account '{account}' has no place in the tree",
+                                       "add it under 'accounts' of the root or of a unit", file=self._tree))
+
+    @property
+    def _tree(self) -> str:
+        """The file with the organization."""
+        return next((str(self._folder / path) for path in self._digests if path.startswith("organization.")), "")
 
     # --- what came of it ----------------------------------------------------------------------------------
 
