@@ -4,15 +4,51 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from iam_guard.cli import check, explain, routes, simulate
 from iam_guard.cli.demo import command as demo
 from iam_guard.cli.failures import GuardedCommands
+from iam_guard.errors import ConfigurationError, Fault
 
-app = typer.Typer(name="iam-guard", cls=GuardedCommands, no_args_is_help=True, pretty_exceptions_enable=False,
+
+class Commands(GuardedCommands):
+    """All commands; those on a directory are loaded when they are asked for, with the libraries that they need."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands."""
+        return [*super().list_commands(ctx), "directory"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command with a name."""
+        return _directory() if cmd_name == "directory" else super().get_command(ctx, cmd_name)
+
+
+def _directory() -> Any:
+    try:
+        from iam_guard.cli.directory import app as commands
+    except ModuleNotFoundError as missing:
+        if (missing.name or "iam_guard").startswith("iam_guard"):
+            raise
+        return typer.main.get_command(_without(missing.name))
+    return typer.main.get_command(commands)
+
+
+def _without(missing: str | None) -> typer.Typer:
+    """What stands for the commands on a directory where a library is missing."""
+    lacking = typer.Typer()
+
+    @lacking.command("directory", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+    def directory() -> None:
+        """Needs "pip install 'iam-guard[directory]'": accounts, users, groups, roles and policies."""
+        raise ConfigurationError(Fault(f"'{missing}' is not installed", "pip install 'iam-guard[directory]'"))
+
+    return lacking
+
+
+app = typer.Typer(name="iam-guard", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]})
 
 

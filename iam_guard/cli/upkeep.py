@@ -1,0 +1,106 @@
+"""``iam-guard directory history``: what happened to a directory, and what keeps it well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from iam_guard.cli.caller import Store
+from iam_guard.cli.output import Format, count_of, note, print_json_line, print_table
+from iam_guard.directory.hiding import HiddenSecrets, KeyRing
+from iam_guard.directory.port import Change, DirectoryStore, Entry, Note
+from iam_guard.directory.rotation import rotate
+from iam_guard.store.urls import open_store
+
+HISTORY = ("iam-guard directory history --store sqlite:///iam.db",
+           "iam-guard directory history --since 41 --follow --format json --store postgresql://db/iam")
+
+ROTATE = ("IAM_GUARD_SECRET_KEY_FILE=keys.txt iam-guard directory rotate-secret-keys --store sqlite:///iam.db",)
+
+_BATCH = 1_000
+_HIDDEN = frozenset({"secret", "password", "password_history"})
+_WAIT_SECONDS = 60.0
+
+
+def history(
+    store: Store,
+    since: Annotated[int, typer.Option(min=0, help="Only what came after this revision.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens from now on.")] = False,
+    format: Annotated[Format, typer.Option(help="How to print; json prints a line a change, with what was before and "
+                                                "after.")] = Format.TABLE,
+) -> None:
+    """Every change: who made it, when, by which operation, and what it changed."""
+    opened = open_store(store)
+    try:
+        if format is Format.JSON or follow:
+            for change in _changes(opened, since, follow):
+                print_json_line(_as_json(change)) if format is Format.JSON else note(_line(change))
+        else:
+            print_table(("revision", "when", "who", "operation", "changed"), map(_row, _changes(opened, since, False)))
+    finally:
+        opened.close()
+
+
+def _changes(store: DirectoryStore, since: int, follow: bool) -> Iterator[Change]:
+    while True:
+        found = store.changes(since, limit=_BATCH)
+        yield from found
+        if found:
+            since = found[-1].revision
+        elif not follow:
+            return
+        else:
+            store.wait(since, _WAIT_SECONDS)
+
+
+def _row(change: Change) -> tuple[str, ...]:
+    return (str(change.revision), change.note.at, change.note.who, change.note.operation,
+            ", ".join(map(_named, change.entries)))
+
+
+def _line(change: Change) -> str:
+    return "  ".join(_row(change))
+
+
+def _named(entry: Entry) -> str:
+    sign = "+" if entry.before is None else "-" if entry.after is None else "~"
+    return f"{sign}{entry.key.kind} {entry.key.name}"
+
+
+def _as_json(change: Change) -> dict[str, Any]:
+    return {"Revision": change.revision, "When": change.note.at, "Who": change.note.who,
+            "Operation": change.note.operation,
+            "Changes": [{"Kind": str(key.kind), "Account": key.account, "Name": key.name, "Before": _entity(before),
+                         "After": _entity(after)} for key, before, after in change.entries]}
+
+
+def _entity(entity: Any) -> Any:
+    """An entity without what only a thief has a use for."""
+    if entity is None:
+        return None
+    return {name: "(hidden)" if value and name in _HIDDEN else value
+            for name, value in msgspec.to_builtins(entity).items()}
+
+
+def rotate_secret_keys(
+    store: Store,
+    batch: Annotated[int, typer.Option(min=1, help="How many to rewrite in one write.")] = 500,
+) -> None:
+    """Hide every secret access key again, with the newest of the keys in the environment.
+
+    Put a new key in front of IAM_GUARD_SECRET_KEY or of the file that
+    IAM_GUARD_SECRET_KEY_FILE names, restart what uses the directory, run
+    this, then take the old key away. It may be stopped and begun again.
+    """
+    secrets = HiddenSecrets(KeyRing.from_environment())
+    opened = open_store(store)
+    try:
+        who = Note("", "RotateSecretKeys", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        count = rotate(opened, secrets, who, batch=batch)
+    finally:
+        opened.close()
+    note(f"{count_of(count, 'secret access key was', 'secret access keys were')} hidden again")
