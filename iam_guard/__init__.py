@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from iam_guard.identity.issuer import Issuer
     from iam_guard.identity.jwt import JWTAuthenticator
     from iam_guard.model import AuthorizationRequest, Principal, PrincipalKind
+    from iam_guard.rows import RowFilter, Rows, row_filter
     from iam_guard.store.file import FilePolicyStore
     from iam_guard.store.refresh import PolicyRefresher
     from iam_guard.testing import ActingAuthenticator, act_as
@@ -71,6 +72,8 @@ __all__ = [
     "ResourceFacts",
     "ResourceNames",
     "Route",
+    "RowFilter",
+    "Rows",
     "UnavailableError",
     "Verdict",
     "act_as",
@@ -79,6 +82,7 @@ __all__ = [
     "load_settings",
     "presets",
     "protect",
+    "row_filter",
 ]
 
 _ROOMS = {
@@ -103,6 +107,7 @@ _ROOMS = {
     "identity.jwt": ("JWTAuthenticator",),
     "identity.presets": ("presets",),
     "model": ("AuthorizationRequest", "Principal", "PrincipalKind"),
+    "rows": ("RowFilter", "Rows", "row_filter"),
     "store.file": ("FilePolicyStore",),
     "store.refresh": ("PolicyRefresher",),
     "testing": ("ActingAuthenticator", "act_as"),

@@ -285,6 +285,20 @@ class Guard:
         return Hold(self, self.policies, self._clock())
 
     @property
+    def names(self) -> ResourceNames:
+        """How short resource names become full ones."""
+        return self._names
+
+    def outlook(self, principal: Principal) -> tuple[PolicySet, Context]:
+        """What a question of *principal* would be decided by now: the policies, and the keys that are known already.
+
+        Raises:
+            UnavailableError: there are no policies, or the caller's session has expired.
+        """
+        policies = self._held_policies()
+        return policies, self._known_context(policies, principal, current_caller.get(), self._clock())
+
+    @property
     def requirements(self) -> tuple[Requirement, ...]:
         """Every requirement that was made, for those who check that none was lost."""
         return tuple(self._requirements)
@@ -413,4 +427,9 @@ def _caller() -> Caller:
 def _with_given(known: Context, given: Mapping[str, ContextValue]) -> Context:
     """Add what a service says, except where it would speak for the principal, the request or the clock."""
     return {**known, **{key: value for key, value in normalise_context(given).items()
-                        if key.startswith(_OF_THE_RESOURCE) or not (key in known or key.startswith(_OF_THE_CALLER))}}
+                        if counts_of_the_service(key, known)}}
+
+
+def counts_of_the_service(key: str, known: Context) -> bool:
+    """Whether a service may state a condition key (lower case), given those that are known already."""
+    return key.startswith(_OF_THE_RESOURCE) or not (key in known or key.startswith(_OF_THE_CALLER))

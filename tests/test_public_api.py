@@ -16,7 +16,7 @@ NAMES = [
     "Claim", "ClaimMapping", "ConfigurationError", "Decision", "DenialStyle", "EdgeSettings", "FilePolicyStore",
     "Guard", "IAMGuardError", "IAMGuardMiddleware", "Issuer", "JWTAuthenticator", "NO_FACTS", "PUBLIC",
     "PolicyDocumentError", "PolicyRefresher", "PolicySet", "Principal", "PrincipalKind", "ReasonType",
-    "RequestMapper", "RequestRefusedError", "ResourceFacts", "ResourceNames", "Route", "UnavailableError",
+    "RequestMapper", "RequestRefusedError", "ResourceFacts", "ResourceNames", "Route", "RowFilter", "Rows", "row_filter", "UnavailableError",
     "Verdict", "act_as", "current_principal", "denial_for_error", "load_settings", "presets", "protect",
 ]
 
