@@ -50,7 +50,7 @@ def postgresql_place(server: Server) -> Iterator[Place]:
 
 def _place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     kind = request.param
-    where = request.getfixturevalue("server").database() if kind == "postgresql" else str(tmp_path / "iam")
+    where = request.getfixturevalue("server").schema() if kind == "postgresql" else str(tmp_path / "iam")
     place = Place(kind, where)
     yield place
     place.close()

@@ -22,7 +22,7 @@ _PATIENCE = 60
 
 
 class Server:
-    """A server and its databases, one for each test.
+    """A server and its databases.
 
     Args:
         folder: Where it keeps them.
@@ -39,6 +39,13 @@ class Server:
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return str(self._server.get_uri(name))
+
+    def schema(self) -> str:
+        """The URL of a new schema in a database that others use too, which is made in a fraction of the time."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}".encode())
+        return f"{self._server.get_uri()}&options=-csearch_path%3D{name}"
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it; ``immediate`` as if the power failed."""
