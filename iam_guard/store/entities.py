@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from iam_guard.directory.entities import PasswordPolicy
+
 
 class FolderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``folder.yaml``: how the folder is to be read.
@@ -213,6 +215,7 @@ class AccountFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         parent: Id of the unit it is in, where ``organization.yaml`` has no place for it.
         scps: As in ``organization.yaml``, likewise.
         rcps: As in ``organization.yaml``, likewise.
+        password_policy: What it asks of its users' passwords.
         extra: As for other files.
     """
 
@@ -223,6 +226,7 @@ class AccountFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parent: str = ""
     scps: tuple[str, ...] | None = None
     rcps: tuple[str, ...] = ()
+    password_policy: PasswordPolicy | None = None
     extra: Any = None
 
 

@@ -22,6 +22,7 @@ from iam_guard.directory.entities import (
     Key,
     ManagedPolicy,
     Organization,
+    PasswordPolicy,
     PolicyVersion,
     ResourcePolicy,
     Role,
@@ -115,7 +116,7 @@ POLICIES = named(ManagedPolicy, "policy", versions=VERSIONS, next_version=st.sam
     lambda one: msgspec.structs.replace(one, default=one.versions[-1].id))
 GROUPS = named(Group, "group", inline=documents_by_name())
 USERS = named(User, "user", inline=documents_by_name(), tags=TAGS, password=TEXT, password_last_used=DATES,
-              password_reset_required=st.booleans())
+              password_reset_required=st.booleans(), password_history=st.sampled_from([(), ("$argon2id$1",)]))
 ROLES = named(Role, "role", inline=documents_by_name(), tags=TAGS, trust=st.sampled_from(["", TRUST]),
               trusted_ids=st.sampled_from([{}, {"arn:x": "AIDAX"}]), description=TEXT, last_used=DATES,
               max_session_duration=st.sampled_from([3600, 7200]))
@@ -133,7 +134,8 @@ OTHERS = (
     | st.builds(ControlPolicy, type=st.just("rcp"), name=NAMES, id=TEXT, description=TEXT, created=DATES, extra=EXTRA,
                 document=st.just(ALLOW.replace('"Allow"', '"Deny","Principal":"*"')))
     | st.builds(Account, account=ACCOUNTS, name=NAMES, parent=st.sampled_from(UNITS), tags=TAGS, created=DATES,
-                **LIMITS)
+                password_policy=st.none() | st.builds(PasswordPolicy, minimum_length=st.sampled_from([8, 14]),
+                                                      symbols=st.booleans()), **LIMITS)
     | st.builds(Unit, id=st.sampled_from(UNITS[:-2]), name=st.sampled_from(["a", "b", ""]),
                 parent=st.sampled_from(UNITS), **LIMITS)
     | st.builds(Organization, id=st.sampled_from(["o-1", ""]), management=st.sampled_from(["", "000000000000"]),
@@ -162,7 +164,8 @@ def referring(entities: Iterable[Any]) -> list[Any]:
 def shown(entity: AnyEntity) -> AnyEntity:
     """Without what files do not show."""
     if isinstance(entity, User):
-        return msgspec.structs.replace(entity, password="", password_last_used="", password_reset_required=False)
+        return msgspec.structs.replace(entity, password="", password_last_used="", password_reset_required=False,
+                                       password_history=())
     return msgspec.structs.replace(entity, last_used="") if isinstance(entity, Role) else entity
 
 

@@ -158,7 +158,7 @@ class _FrameReader:
         parent, limits = draft.node or (file.parent, AccountNode(file.scps, file.rcps))
         name = implied_name(account, self._frame) if file.name is None else file.name
         return Account(account=account, name=name, parent=parent, scps=limits.scps, rcps=limits.rcps, tags=file.tags,
-                       created=file.created, extra=draft.extra)
+                       created=file.created, password_policy=file.password_policy, extra=draft.extra)
 
     # --- the organization ---------------------------------------------------------------------------------
 

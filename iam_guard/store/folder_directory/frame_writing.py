@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from iam_guard.directory.entities import Account, AnyEntity, Organization, Settings, Unit
 from iam_guard.store.folder_directory.places import Frame, odd_name, path_of
 from iam_guard.store.folder_directory.texts import extra_value
@@ -99,6 +101,8 @@ def _account(account: Account, frame: Frame, *, is_placed: bool) -> Value:
         value["created"] = account.created
     if account.tags:
         value["tags"] = account.tags
+    if account.password_policy is not None:
+        value["password_policy"] = msgspec.to_builtins(account.password_policy)
     if account.parent and not is_placed:
         value["parent"] = account.parent
     return value | ({} if is_placed else limits_of(account)) | _extra(account.extra)
