@@ -341,6 +341,17 @@ def test_a_write_goes_round_a_broken_edit_and_never_over_it(store: FolderDirecto
     assert store.revision() == 2
 
 
+def test_what_git_takes_away_for_a_moment_is_not_gone(store: FolderDirectoryStore, folder: Path) -> None:
+    put(store, user("ann"), user("bob"))
+    write(folder.parent, {".git/index.lock": ""})
+    (folder / "users/ann.yaml").unlink()
+    put(store, user("bob", tags={"a": "b"}))
+    assert get(store, Kind.USER, "ann") == user("ann")
+    (folder.parent / ".git/index.lock").unlink()
+    assert store.look() == ()
+    assert get(store, Kind.USER, "ann") is None
+
+
 def test_a_new_folder_with_a_fault_is_not_opened(open_store: Callable[[], FolderDirectoryStore], folder: Path) -> None:
     write(folder, {"users/ann.yaml": "groups: [Staff]"})
     with pytest.raises(ConfigurationError, match="there is no group 'Staff'"):

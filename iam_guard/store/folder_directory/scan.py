@@ -24,6 +24,13 @@ class _Seen(NamedTuple):
     is_certain: bool
 
 
+def git_is_at_work(folder: Path) -> bool:
+    """Whether git is about to change files: what it removes may be there again in a moment."""
+    above = (place for place in (folder, *folder.resolve().parents) if (place / ".git").exists())
+    place = next(above, None)
+    return place is not None and (place / ".git" / "index.lock").exists()
+
+
 class UnsettledError(UnavailableError):
     """A folder would not hold still while it was read."""
 

@@ -26,7 +26,7 @@ from iam_guard.store.folder_directory.history import History
 from iam_guard.store.folder_directory.lines import ChangeLine, FileLine, read_state, write_change, write_state
 from iam_guard.store.folder_directory.places import Frame
 from iam_guard.store.folder_directory.planning import Plan, expected, plan
-from iam_guard.store.folder_directory.scan import Scan, UnsettledError
+from iam_guard.store.folder_directory.scan import Scan, UnsettledError, git_is_at_work
 from iam_guard.store.folder_directory.state import State, frame_with
 from iam_guard.store.memory_directory import MemoryReading, MemoryWriting, with_change
 
@@ -129,7 +129,7 @@ class FolderDirectoryStore:
                 edited by hand and not been taken over.
         """
         with self._my_turn():
-            self._take_over(at_leisure=self._look_takes > _QUICK)
+            self._take_over(at_leisure=self._look_takes > _QUICK or git_is_at_work(self._folder))
             tx = MemoryWriting(self._state.revision, self._state.tables)
             yield tx
             if entries := tx.entries():
@@ -204,7 +204,7 @@ class FolderDirectoryStore:
             if not self._disk.try_lock():
                 return  # whoever has the lock looks
         try:
-            self._take_over()
+            self._take_over(at_leisure=True)
         except UnsettledError:
             pass  # somebody is at it: it will be seen when it is done
         finally:
@@ -269,7 +269,7 @@ class FolderDirectoryStore:
         """With the lock: finish what a killed process left, take in the log, then what people edited.
 
         Args:
-            at_leisure: Look at what people edited only when it is time for it.
+            at_leisure: Look at what people edited only when it is time for it, and git is not at it.
         """
         with self._disk.translated():
             try:
@@ -278,7 +278,7 @@ class FolderDirectoryStore:
                 raise UnavailableError(f"the journal of '{self.url}' cannot be read: {problem}") from problem
         self._catch_up()
         began = monotonic()
-        if at_leisure and began < self._next_look:
+        if at_leisure and (began < self._next_look or git_is_at_work(self._folder)):
             return
         with self._disk.translated():
             self._take_over_edits()
