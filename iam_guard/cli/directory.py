@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from iam_guard.cli import access, upkeep
+from iam_guard.cli import access, beginning, upkeep
 from iam_guard.cli.operations import OperationCommands
 
 
@@ -17,6 +17,7 @@ app = typer.Typer(name="directory", cls=OperationCommands, no_args_is_help=True,
     "Beside the commands that are listed first there is one for every operation of IAM's API, with its parameters as "
     "options: CreateUser is create-user, its UserName is --user-name."))
 
+app.command("init", epilog=_examples(*beginning.INIT))(beginning.init)
 app.command("who-can", epilog=_examples(*access.WHO_CAN))(access.who_can)
 app.command("what-can", epilog=_examples(*access.WHAT_CAN))(access.what_can)
 app.command("effective-policies", epilog=_examples(*access.EFFECTIVE))(access.effective_policies)

@@ -42,7 +42,7 @@ def _without(missing: str | None) -> typer.Typer:
 
     @lacking.command("directory", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
     def directory() -> None:
-        """Needs "pip install 'iam-guard[directory]'": accounts, users, groups, roles and policies."""
+        """Accounts, users, groups, roles and policies: needs the extra 'directory', which is not installed."""
         raise ConfigurationError(Fault(f"'{missing}' is not installed", "pip install 'iam-guard[directory]'"))
 
     return lacking

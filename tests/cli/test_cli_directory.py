@@ -183,9 +183,10 @@ def test_secrets_are_hidden_with_a_new_key(do: Do, run: Do, monkeypatch: pytest.
 
 def test_a_password_can_be_asked_for(run: Do, do: Do) -> None:
     do("create-user", "--user-name", "ann")
-    result = run("directory", "create-login-profile", "--user-name", "ann", "--password", "-", input="Correct-horse-7\n")
+    typed = "Correct-horse-7"
+    result = run("directory", "create-login-profile", "--user-name", "ann", "--password", "-", input=f"{typed}\n")
     assert result.exit_code == 0, result.stderr
-    assert "Correct-horse-7" not in result.stdout + result.stderr
+    assert typed not in result.stdout + result.stderr
 
 
 def test_a_store_that_is_none(run: Do, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,9 +196,32 @@ def test_a_store_that_is_none(run: Do, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result.exit_code, "sqlite:///iam.db" in result.stderr) == (1, True)
 
 
+def test_a_directory_begins_with_one_administrator(run: Do, store: str, tmp_path: Path) -> None:
+    key = tmp_path / "iam.key"
+    result = run("directory", "init", "--store", store, "--key-file", key, "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    shown = json.loads(result.stdout)
+    assert (shown["UserName"], key.stat().st_mode & 0o777) == ("administrator", 0o600)
+    who = "arn:app:iam::000000000000:user/administrator"
+    assert run("directory", "create-user", "--user-name", "ann", "--as", who, "--store", store).exit_code == 0
+    again = run("directory", "init", "--store", store, "--key-file", tmp_path / "other.key")
+    assert (again.exit_code, again.stdout) == (1, "")
+    told = run("directory", "history", "--store", store, "--format", "json").stdout
+    assert shown["SecretAccessKey"] not in told
+    assert shown["Password"] not in told
+
+
+def test_a_directory_does_not_begin_without_a_key(run: Do, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    result = run("directory", "init", "--store", store)
+    assert (result.exit_code, KEY_VARIABLE in result.stderr, result.stdout) == (1, True, "")
+    assert run("directory", "list-users", "--store", store, "--format", "json").stdout.count("UserName") == 0
+
+
 def test_where_a_library_is_missing() -> None:
     program = "import sys; sys.modules['argon2'] = None; from iam_guard.cli.main import main; main()"
-    for arguments, code in ((["directory", "list-users", "--max-items", "3"], 1), (["--help"], 0)):
+    for arguments, code, told in ((["directory", "list-users", "--max-items", "3"], 1, "iam-guard[directory]"),
+                                  (["--help"], 0, "needs the extra 'directory'")):
         ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False,
                                env={**os.environ, "COLUMNS": "200"})
-        assert (ended.returncode, "iam-guard[directory]" in ended.stdout + ended.stderr) == (code, True), ended.stderr
+        assert (ended.returncode, told in ended.stdout + ended.stderr) == (code, True), ended.stderr
