@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from iam_guard.directory.attaching import key_of
-from iam_guard.directory.entities import Kind, Relation, Role, User
+from iam_guard.directory.entities import Key, Kind, Relation, Role, User
 from iam_guard.directory.operation import Work
+from iam_guard.errors import MalformedPolicyDocumentError
 from iam_guard.policy.document import PolicyDocument
 
 
@@ -20,6 +21,26 @@ def ids_named(document: PolicyDocument, work: Work) -> dict[str, str]:
     """Unique ids of the users and roles of this directory that a document names as principals, by ARN."""
     found = ((arn, _holder_of(arn, work)) for arn in _named_arns(document))
     return {arn: holder.id for arn, holder in found if holder is not None and holder.id}
+
+
+def check_principals(document: PolicyDocument, work: Work) -> None:
+    """Check that a trust policy names nobody who could exist here and does not.
+
+    Whoever got such a name later would be trusted without anybody having meant them. Principals of accounts that
+    this directory does not keep are somebody else's to know.
+
+    Raises:
+        MalformedPolicyDocumentError: it does.
+    """
+    for arn in _named_arns(document):
+        key = key_of(arn)
+        if key is not None and _is_local(key.account, work) and _holder_of(arn, work) is None:
+            raise MalformedPolicyDocumentError(f'Invalid principal in policy: "AWS":"{arn}"')
+
+
+def _is_local(account: str, work: Work) -> bool:
+    return (account in (work.account, work.settings.default_account)
+            or work.tx.get(Key(Kind.ACCOUNT, account, account)) is not None)
 
 
 def as_it_reads_now(text: str, ids: Mapping[str, str], work: Work) -> str:

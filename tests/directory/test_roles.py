@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from iam_guard.directory.directory import Directory
+from iam_guard.directory.entities import Account, Role, User
 from iam_guard.directory.naming import operation_named
 from iam_guard.directory.operations.attachments import AttachRolePolicy, DetachRolePolicy
 from iam_guard.directory.operations.inline import DeleteRolePolicy, PutRolePolicy
@@ -95,6 +96,27 @@ def test_strangers_are_trusted_by_their_names(do: Do) -> None:
     assert trusted(do) == [stranger, "444455556666"]
 
 
+@pytest.mark.parametrize("name", ["user/ben", "user/Ann", "user/x/ann", "role/work/Other"])
+def test_nobody_is_trusted_before_they_exist(do: Do, name: str) -> None:
+    nobody = f"arn:app:iam::000000000000:{name}"
+    with pytest.raises(MalformedPolicyDocumentError) as refused:
+        do(UpdateAssumeRolePolicy(role_name="Publisher", policy_document=trust(ANN, nobody)))
+    assert str(refused.value).startswith("Invalid principal in policy")
+    assert trusted(do) == [ANN]
+    with pytest.raises(MalformedPolicyDocumentError):
+        do(CreateRole(role_name="Other", path="/work/", assume_role_policy_document=trust(nobody)))
+
+
+def test_other_accounts_of_the_directory_are_no_strangers(do: Do, put: Callable[..., None]) -> None:
+    put(Account(account="111122223333"))
+    eve = User(account="111122223333", name="eve", arn="arn:app:iam::111122223333:user/eve", id="AIDAEVE")
+    with pytest.raises(MalformedPolicyDocumentError):
+        do(UpdateAssumeRolePolicy(role_name="Publisher", policy_document=trust(eve.arn)))
+    put(eve)
+    do(UpdateAssumeRolePolicy(role_name="Publisher", policy_document=trust(eve.arn)))
+    assert trusted(do) == [eve.arn]
+
+
 @pytest.mark.parametrize("seconds", [3599, 43201, 0, -1])
 def test_sessions_last_from_one_hour_to_twelve(seconds: int) -> None:
     with pytest.raises(InvalidInputError):
@@ -126,8 +148,6 @@ def test_a_role_that_holds_something_stays(do: Do, policy: Callable[..., str]) -
 
 
 def test_roles_of_the_platform_stay_as_they_are(do: Do, put: Callable[..., None]) -> None:
-    from iam_guard.directory.entities import Role
-
     with pytest.raises(UnmodifiableEntityError):
         do(CreateRole(role_name="X", path="/aws-service-role/x.app/", assume_role_policy_document=trust(ANN)))
     put(Role(account="000000000000", name="Own", arn="arn:app:iam::000000000000:role/aws-service-role/x/Own",

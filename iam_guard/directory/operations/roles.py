@@ -29,7 +29,7 @@ from iam_guard.directory.entities import Kind, Role
 from iam_guard.directory.operation import Answer, Listing, Operation, Work, page_of
 from iam_guard.directory.operations.holders import RoleOperation
 from iam_guard.directory.shapes import Shape, Tag, role_shape
-from iam_guard.directory.trust import as_it_reads_now, ids_named
+from iam_guard.directory.trust import as_it_reads_now, check_principals, ids_named
 from iam_guard.errors import DeleteConflictError
 from iam_guard.model import ContextValue
 from iam_guard.policy.document import PolicyKind
@@ -47,11 +47,12 @@ def trusting(role: Role, document: DocumentParameter, work: Work) -> Role:
     """The role with a trust policy.
 
     Raises:
-        MalformedPolicyDocumentError: the document is refused.
+        MalformedPolicyDocumentError: the document is refused, or names a principal of this directory that is not there.
         LimitExceededError: it is too long.
     """
     text, read = check_document(document, PolicyKind.TRUST)
     check_size([text], work.quotas.trust_policy_size, f"the trust policy of role {role.name}")
+    check_principals(read, work)
     return replace(role, trust=text, trusted_ids=ids_named(read, work))
 
 
