@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         RequestRefusedError,
         UnavailableError,
     )
+    from iam_guard.graphql import FieldDeniedError, FieldGuard
     from iam_guard.guard import Guard
     from iam_guard.http.edge import EdgeSettings
     from iam_guard.http.mapper import RequestMapper
@@ -55,6 +56,8 @@ __all__ = [
     "Decision",
     "DenialStyle",
     "EdgeSettings",
+    "FieldDeniedError",
+    "FieldGuard",
     "FilePolicyStore",
     "Guard",
     "IAMGuardError",
@@ -95,6 +98,7 @@ _ROOMS = {
     "engine.policy_set": ("PolicySet",),
     "errors": ("AccessDeniedError", "AuthenticationError", "ConfigurationError", "IAMGuardError",
                "PolicyDocumentError", "RequestRefusedError", "UnavailableError"),
+    "graphql": ("FieldDeniedError", "FieldGuard"),
     "guard": ("Guard",),
     "http.edge": ("EdgeSettings",),
     "http.mapper": ("RequestMapper",),

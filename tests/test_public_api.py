@@ -13,11 +13,12 @@ import iam_guard
 
 NAMES = [
     "AccessDeniedError", "ActingAuthenticator", "AuthenticationError", "AuthorizationRequest", "CORSSettings",
-    "Claim", "ClaimMapping", "ConfigurationError", "Decision", "DenialStyle", "EdgeSettings", "FilePolicyStore",
-    "Guard", "IAMGuardError", "IAMGuardMiddleware", "Issuer", "JWTAuthenticator", "NO_FACTS", "PUBLIC",
-    "PolicyDocumentError", "PolicyRefresher", "PolicySet", "Principal", "PrincipalKind", "ReasonType",
-    "RequestMapper", "RequestRefusedError", "ResourceFacts", "ResourceNames", "Route", "RowFilter", "Rows", "row_filter", "UnavailableError",
-    "Verdict", "act_as", "current_principal", "denial_for_error", "load_settings", "presets", "protect",
+    "Claim", "ClaimMapping", "ConfigurationError", "Decision", "DenialStyle", "EdgeSettings",
+    "FieldDeniedError", "FieldGuard", "FilePolicyStore", "Guard", "IAMGuardError", "IAMGuardMiddleware",
+    "Issuer", "JWTAuthenticator", "NO_FACTS", "PUBLIC", "PolicyDocumentError", "PolicyRefresher", "PolicySet",
+    "Principal", "PrincipalKind", "ReasonType", "RequestMapper", "RequestRefusedError", "ResourceFacts",
+    "ResourceNames", "Route", "RowFilter", "Rows", "UnavailableError", "Verdict", "act_as", "current_principal",
+    "denial_for_error", "load_settings", "presets", "protect", "row_filter",
 ]
 
 

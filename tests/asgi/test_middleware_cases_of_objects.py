@@ -58,7 +58,7 @@ def test_mw_51_a_missing_row_and_a_foreign_one_look_alike(posts: IAMGuardMiddlew
     assert shape(missing) == shape(foreign)
 
 
-# mw-52: the first helper is Guard.filter_allowed, see tests/guard; the filter for databases is another issue
+# mw-52: the first helper is Guard.filter_allowed, see tests/guard; the filter for databases is in tests/rows
 
 
 def test_mw_53_tenants_do_not_meet_at_the_door() -> None:
@@ -71,7 +71,7 @@ def test_mw_53_tenants_do_not_meet_at_the_door() -> None:
 
 
 def test_mw_55_resolvers_decide_field_by_field() -> None:
-    """The field API is Guard.require: by the schema's name, in batches too; a refused field is null."""
+    """Guard.require is all that a field API needs (iam_guard.graphql is one): by the schema's name, in batches too."""
     guard = Guard(everyone(statement("Allow", "graphql:Call", "*"), statement("Allow", "graphql:Query", "*"),
                            statement("Deny", "graphql:Query", "arn:app:graphql::000000000000:Query/users")),
                   names=ResourceNames(), clock=lambda: NOW)
