@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
@@ -12,6 +12,7 @@ import typer
 from iam_guard.cli.caller import Store
 from iam_guard.cli.output import Format, count_of, note, print_json_line, print_table
 from iam_guard.directory.hiding import HiddenSecrets, KeyRing
+from iam_guard.directory.history import record_of
 from iam_guard.directory.port import Change, DirectoryStore, Entry, Note
 from iam_guard.directory.rotation import rotate
 from iam_guard.store.urls import open_store
@@ -22,7 +23,6 @@ HISTORY = ("iam-guard directory history --store sqlite:///iam.db",
 ROTATE = ("IAM_GUARD_SECRET_KEY_FILE=keys.txt iam-guard directory rotate-secret-keys --store sqlite:///iam.db",)
 
 _BATCH = 1_000
-_HIDDEN = frozenset({"secret", "password", "password_history"})
 _WAIT_SECONDS = 60.0
 
 
@@ -38,7 +38,7 @@ def history(
     try:
         if format is Format.JSON or follow:
             for change in _changes(opened, since, follow):
-                print_json_line(_as_json(change)) if format is Format.JSON else note(_line(change))
+                print_json_line(msgspec.to_builtins(record_of(change))) if format is Format.JSON else note(_line(change))
         else:
             print_table(("revision", "when", "who", "operation", "changed"), map(_row, _changes(opened, since, False)))
     finally:
@@ -69,21 +69,6 @@ def _line(change: Change) -> str:
 def _named(entry: Entry) -> str:
     sign = "+" if entry.before is None else "-" if entry.after is None else "~"
     return f"{sign}{entry.key.kind} {entry.key.name}"
-
-
-def _as_json(change: Change) -> dict[str, Any]:
-    return {"Revision": change.revision, "When": change.note.at, "Who": change.note.who,
-            "Operation": change.note.operation,
-            "Changes": [{"Kind": str(key.kind), "Account": key.account, "Name": key.name, "Before": _entity(before),
-                         "After": _entity(after)} for key, before, after in change.entries]}
-
-
-def _entity(entity: Any) -> Any:
-    """An entity without what only a thief has a use for."""
-    if entity is None:
-        return None
-    return {name: "(hidden)" if value and name in _HIDDEN else value
-            for name, value in msgspec.to_builtins(entity).items()}
 
 
 def rotate_secret_keys(

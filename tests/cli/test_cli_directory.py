@@ -162,8 +162,8 @@ def test_history_tells_who_did_what_and_hides_secrets(do: Do, run: Do) -> None:
     assert [one["Operation"] for one in lines] == [
         "CreateUser", "CreatePolicy", "AttachUserPolicy", "CreateAccessKey", "CreateLoginProfile"]
     assert {one["Who"] for one in lines} == {"arn:app:iam::000000000000:root"}
-    assert lines[2]["Changes"][0]["Before"]["name"] == "ann"
-    assert lines[2]["Changes"][0]["After"]["policies"] == [READ]
+    assert lines[2]["Entries"][0]["Before"]["name"] == "ann"
+    assert lines[2]["Entries"][0]["After"]["policies"] == [READ]
     assert secret not in result.stdout
     assert "argon2" not in result.stdout
     assert "AttachUserPolicy" in run("directory", "history", "--since", "2").stdout
