@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from iam_guard.cli.caller import Store
-from iam_guard.cli.output import Format, count_of, note, print_json_line, print_table
+from iam_guard.cli.output import Format, count_of, note, print_json_line, print_table, print_text
 from iam_guard.directory.hiding import HiddenSecrets, KeyRing
 from iam_guard.directory.history import record_of
 from iam_guard.directory.port import Change, DirectoryStore, Entry, Note
@@ -38,7 +38,10 @@ def history(
     try:
         if format is Format.JSON or follow:
             for change in _changes(opened, since, follow):
-                print_json_line(msgspec.to_builtins(record_of(change))) if format is Format.JSON else note(_line(change))
+                if format is Format.JSON:
+                    print_json_line(msgspec.to_builtins(record_of(change)))
+                else:
+                    print_text("  ".join(_row(change)))
         else:
             print_table(("revision", "when", "who", "operation", "changed"), map(_row, _changes(opened, since, False)))
     finally:
@@ -60,10 +63,6 @@ def _changes(store: DirectoryStore, since: int, follow: bool) -> Iterator[Change
 def _row(change: Change) -> tuple[str, ...]:
     return (str(change.revision), change.note.at, change.note.who, change.note.operation,
             ", ".join(map(_named, change.entries)))
-
-
-def _line(change: Change) -> str:
-    return "  ".join(_row(change))
 
 
 def _named(entry: Entry) -> str:
