@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 from doc_blocks import ROOT, sections_of
 
+from iam_guard.asgi.replies import denial_for_error
 from iam_guard.audit.log import MAX_TEXT
-from iam_guard.config.schema import PolicySettings, StreamSettings
+from iam_guard.config import protect
+from iam_guard.config.schema import PolicySettings, SettingsFile, StreamSettings
 from iam_guard.engine import compiler, policy_set
-from iam_guard.guard import _KEPT_DECISIONS, _KEPT_PRINCIPALS
+from iam_guard.engine.policy_set import PolicySet
+from iam_guard.errors import AccessDeniedError
+from iam_guard.guard import _KEPT_DECISIONS, _KEPT_PRINCIPALS, Guard
 from iam_guard.http.edge import EdgeSettings
+from iam_guard.http.response import Problem
 from iam_guard.identity.fetch import MAX_ANSWER
 from iam_guard.identity.jwks import DEFAULT_REFRESH
 from iam_guard.identity.settings import PRESETS
 from iam_guard.identity.token import MAX_TOKEN
+from iam_guard.model import Principal
 from iam_guard.policy.parse import MAX_STRICT_BYTES
 from iam_guard.policy.source import MAX_DEPTH
 from iam_guard.store import folder
@@ -74,3 +81,24 @@ def test_the_times_are_those_of_the_code() -> None:
     assert f"`recheck_seconds` ({StreamSettings().recheck_seconds:g})" in row
     assert (DEFAULT_REFRESH.cool_down, DEFAULT_REFRESH.wait, DEFAULT_REFRESH.max_stale) == (30, 2, 24 * 3600)
     assert (DEFAULT_REFRESH.default_age, DEFAULT_REFRESH.floor, DEFAULT_REFRESH.ceiling) == (300, 30, 3600)
+
+
+def test_what_is_said_about_missing_values_is_true() -> None:
+    assert "`None` is no value" in text_of("security.md")
+    guard = Guard(PolicySet.from_json(
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'))
+    decision = guard.authorize(Principal.user("ann"), "docs:Get", "x", context={"docs:Owner": None})
+    assert not decision
+    assert decision.error.startswith("TypeError")
+    assert denial_for_error(AccessDeniedError(decision)).status == 503
+
+
+def test_a_resolver_is_no_setting() -> None:
+    assert "is code and no setting" in (DOCS / "reference" / "settings.md").read_text("utf-8")
+    assert "resolver" not in SettingsFile.__struct_fields__
+    assert "resolver" in inspect.signature(protect).parameters
+
+
+def test_every_problem_code_is_told() -> None:
+    told = (DOCS / "reference" / "decisions.md").read_text("utf-8")
+    assert {problem.code for problem in Problem if f"| `{problem.code}` |" not in told} == set()
