@@ -21,7 +21,7 @@ from iam_guard.engine.decision import Decision
 from iam_guard.engine.policy_set import PolicySet
 from iam_guard.engine.statement import CompiledStatement
 from iam_guard.errors import OperationDeniedError
-from iam_guard.model import Principal
+from iam_guard.model import Principal, ascii_lower
 from iam_guard.policy.document import Effect, PolicyDocument, PolicyKind, Statement
 
 Ask = Callable[[str, str], Decision]
@@ -42,6 +42,7 @@ class Review:
         self._before, self._after, self._work, self._entries, self._ask = before.attachments, after, work, entries, ask
         self._was: Instead = {entry.key: entry.before for entry in entries}
         self._personal = keys_of_provider(work.caller)
+        self._fenced: dict[tuple[bool, bool], tuple[Statement, ...]] = {}
 
     def review(self) -> None:
         """Look at everything.
@@ -55,6 +56,8 @@ class Review:
         for entry in self._entries:
             if entry.key.kind is Kind.RESOURCE_POLICY:
                 self._check_resource(entry)
+            elif isinstance(entry.after, User | Role):
+                self._check_name(entry.before, entry.after)
         if any(map(touches_everybody, self._entries)):
             self._refuse_unless_beyond("*", () if self._granter.is_unlimited else (WHOLE,), "everybody")
 
@@ -128,13 +131,32 @@ class Review:
         given = [one for one in allowed(there) if plain(one) not in old]
         given += [replace(one, effect=Effect.ALLOW, conditions=(), broken=()) for one in here
                   if one.is_deny and plain(one) not in new]
+        self._check_given(entry.key.name, given, "whoever it names")
+
+    def _check_name(self, here: AnyEntity | None, there: User | Role) -> None:
+        """What was granted to a name or a tag before anybody had it, whoever gets it now may do."""
+        words = [] if getattr(here, "arn", "") == there.arn else [there.arn]
+        words += [] if getattr(here, "tags", {}) == there.tags else ["aws:principaltag/"]
+        for entity in pages(self._work.tx, Kind.RESOURCE_POLICY, self._work.account) if words else ():
+            if isinstance(entity, ResourcePolicy) and there.arn not in entity.named_ids:
+                given = [one for one in allowed(statements_of(entity)) if _mentions(one, words)]
+                self._check_given(entity.arn, given, there.arn)
+        for role in pages(self._work.tx, Kind.ROLE, self._work.account) if words else ():
+            if (isinstance(role, Role) and there.arn not in role.trusted_ids
+                    and any(word in ascii_lower(role.trust) for word in map(ascii_lower, words))):
+                self._check_rights(Affected(role.key, wholly=True))
+
+    def _check_given(self, arn: str, given: Iterable[Statement], whom: str) -> None:
         reader = Reader(wider=True, known={}, personal=self._personal)
-        inner = Rights(entry.key.account, tuple(reader.regions(fence_off(entry.key.name, given))))
-        self._refuse_unless_beyond(entry.key.name, excess(inner, self._granter), "whoever it names")
+        inner = Rights(self._work.account, tuple(reader.regions(fence_off(arn, given))))
+        self._refuse_unless_beyond(arn, excess(inner, self._granter), whom)
 
     def _fences(self, was: Instead, *, exact: bool) -> tuple[Statement, ...]:
         """What the account's resource policies deny: they may bind one and spare another."""
-        return tuple(self._denials(was, exact))
+        known = (exact, was is self._was)
+        if known not in self._fenced:
+            self._fenced[known] = tuple(self._denials(was, exact))
+        return self._fenced[known]
 
     def _denials(self, was: Instead, exact: bool) -> Iterator[Statement]:
         now = pages(self._work.tx, Kind.RESOURCE_POLICY, self._work.account)
@@ -164,6 +186,14 @@ class Review:
 def _applies(one: Statement, key: str, context: object) -> bool:
     compiled = CompiledStatement(Policy("", PolicyDocument((one,))), PolicyKind.IDENTITY, one)
     return compiled.speaks_of_resource(key, context) and (compiled.holds is None or compiled.holds(context))  # type: ignore[arg-type]
+
+
+def _mentions(one: Statement, words: Iterable[str]) -> bool:
+    """Whether a statement of a resource's policy names somebody, or turns on a tag."""
+    names = [name for _, name in one.principals.entries] if one.principals else []
+    texts = [text for condition in one.conditions for text in (condition.key, *condition.values)]
+    said = ascii_lower(" ".join((*names, *texts, *(one.resources or ()))))
+    return any(ascii_lower(word) in said for word in words)
 
 
 def _is_another(before: AnyEntity | None, after: AnyEntity | None) -> bool:

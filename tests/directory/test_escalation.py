@@ -310,6 +310,23 @@ def test_a_name_or_tag_gives_nobody_more(put: Callable[..., None], refused: Call
             TagUser(user_name="ben", tags=(Tag(key="team", value="red"),)))
 
 
+def test_what_waits_for_a_name_or_tag_gives_nobody_more(put: Callable[..., None], perform: Perform,
+                                                        refused: Callable[..., None]) -> None:
+    """An import may have left documents that name users who do not exist, or tags that nobody has."""
+    red = {"StringEquals": {"aws:PrincipalTag/team": "red"}}
+    put(user("alice", allow("iam:*"), allow("docs:Get")), user("ben"),
+        ResourcePolicy(account=HOME, arn=f"{DOC}1", document=says(
+            allow("docs:Put", Principal={"AWS": arn("user", "ghost")}),
+            allow("docs:Get", Principal={"AWS": arn("user", "reader")}),
+            allow("docs:Put", Principal="*", Condition=red))),
+        role("power", allow("*"), trust=trusting(arn("user", "heir"))))
+    tag = Tag(key="team", value="red")
+    refused(CreateUser(user_name="ghost"), CreateUser(user_name="heir"), CreateUser(user_name="cy", tags=(tag,)),
+            UpdateUser(user_name="ben", new_user_name="ghost"), TagUser(user_name="ben", tags=(tag,)))
+    perform(CreateUser(user_name="reader"))
+    perform(CreateUser(user_name="cy"))
+
+
 def test_a_limited_administrator_can_still_administer(put: Callable[..., None], perform: Perform,
                                                       may: Callable[..., bool]) -> None:
     """The delegated administration of the language specification, section 7.1."""
@@ -686,6 +703,6 @@ class Plain:
         return text
 
 
-Administration.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None,
+Administration.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None,
                                             suppress_health_check=list(HealthCheck))
 TestEverySequence = Administration.TestCase
