@@ -119,6 +119,27 @@ def test_what_a_query_cannot_tell_admits_nothing_and_is_said(name: str) -> None:
     assert {row["id"] for row in TABLE if denied.matches(row)} <= set(one_by_one(guard_of(*denying)))
 
 
+def test_a_star_of_a_denial_that_reaches_into_a_name_counts() -> None:
+    table = [{"id": name, "owner": None, "class": None, "size": 0} for name in ("plain", "x:secret", "x:open")]
+    statements = [rule(), rule("Deny", "arn:app:docs:*:*:secret")]
+    guard, found = guard_of(*statements), filtered(*statements)
+    assert not guard.authorize(ANN, "docs:Get", DOCUMENTS.resource_of(table[1]))
+    assert [row["id"] for row in table if found.matches(row)] == selected(found, table=table) == ["plain", "x:open"]
+    assert "colon" in found.why[0]
+    numbers = Rows("document/{id}", integers=("id",))
+    assert row_filter(guard, ANN, "docs:Get", numbers).is_exact  # no number holds a colon
+
+
+def test_an_exception_without_a_value_grants_nothing() -> None:
+    statement = {**rule(), "NotResource": [ARN + "1", ARN + "${aws:nothing}"]}
+    del statement["Resource"]
+    assert one_by_one(guard_of(statement)) == []
+    assert filtered(statement).is_nothing
+    spared = {**rule("Deny"), "NotResource": [ARN + "1", ARN + "${aws:nothing}"]}
+    del spared["Resource"]
+    assert one_by_one(guard_of(rule(), spared)) == selected(filtered(rule(), spared)) == ["1"]
+
+
 def test_letters_are_told_apart_whatever_the_collation() -> None:
     shouted = [{"id": "1", "owner": "ANN", "class": None, "size": 1}]
     assert selected(filtered(OWN), table=shouted) == []  # the column is NOCASE
