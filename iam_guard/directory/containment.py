@@ -67,7 +67,7 @@ def excess(inner: Rights, outer: Rights, among: Iterable[Region] | None = None) 
         among: Only these grants are of interest; by default all of them.
     """
     wanted = (*inner.grants, *inner.assured) if among is None else tuple(among)
-    if outer.is_unlimited and inner.account == outer.account:
+    if not wanted or (outer.is_unlimited and inner.account == outer.account):
         return ()
     proof = _Proof(inner, outer)
     return tuple(one for one in wanted if inner.account != outer.account or not proof.holds_for(one))
@@ -80,8 +80,9 @@ class _Proof:
         self._inner, self._outer = inner, outer
         self._limits = tuple(ceiling for ceiling in outer.ceilings
                              if not any(_is_below(mine, ceiling) for mine in inner.ceilings))
+        own = frozenset(inner.denials)  # most denials bind both alike
         self._denials = tuple(denial for denial in outer.denials
-                              if not any(denial.within(mine) for mine in inner.denials))
+                              if denial not in own and not any(denial.within(mine) for mine in inner.denials))
         self._ceilings = tuple(ceiling for ceiling in inner.ceilings if WHOLE not in ceiling)
 
     def holds_for(self, grant: Region) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from iam_guard.directory.documents import texts_of
 from iam_guard.directory.entities import AnyEntity
@@ -14,11 +15,13 @@ from iam_guard.policy.parse import parse_policy
 
 def statements_of(entity: AnyEntity | None) -> tuple[Statement, ...]:
     """The statements of a resource's policy; none when it cannot be read, for then nobody may do anything to it."""
-    if entity is None:
-        return ()
+    return () if entity is None else tuple(one for text in texts_of(entity) for one in _read(text.text))
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> tuple[Statement, ...]:
     try:
-        return tuple(one for text in texts_of(entity)
-                     for one in parse_policy(text.text, kind=PolicyKind.RESOURCE, mode=Mode.IMPORT).statements)
+        return parse_policy(text, kind=PolicyKind.RESOURCE, mode=Mode.IMPORT).statements
     except PolicyDocumentError:
         return ()
 
