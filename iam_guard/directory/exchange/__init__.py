@@ -1,0 +1,1 @@
+"""Directories in other forms: what AWS's ``GetAccountAuthorizationDetails`` answers, in and out."""

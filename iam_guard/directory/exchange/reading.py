@@ -1,0 +1,223 @@
+"""Reads what ``GetAccountAuthorizationDetails`` answers: one account, as entities.
+
+Whatever has no place in an entity is kept in its ``extra``, under its own name: a whole member, or of a list of
+named objects what is left of each, by name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from iam_guard.directory.attaching import key_of
+from iam_guard.directory.entities import (
+    Account,
+    AnyEntity,
+    Group,
+    Key,
+    ManagedPolicy,
+    PolicyVersion,
+    Role,
+    User,
+)
+from iam_guard.directory.exchange.counts import count_elsewhere
+from iam_guard.directory.exchange.members import Members, by_name
+from iam_guard.directory.exchange.naming import check_documents, with_trusted_ids
+from iam_guard.directory.exchange.text import document_text, read_json
+from iam_guard.errors import DocumentError, Fault
+
+#: In the extra of an account: members of the answer beside its lists.
+ANSWER = "GetAccountAuthorizationDetails"
+#: In the extra of an account: others whose entities came with its own.
+ALSO = "ExportedWith"
+_PLATFORM = "aws"
+
+
+class Details(NamedTuple):
+    """What an export says.
+
+    Attributes:
+        partition: Second field of its ARNs.
+        account: Id of the account.
+        entities: The account, its users, groups, roles and policies, and the platform's policies.
+        missing: ARNs of policies that are attached to somebody and are not in the export, sorted.
+        truncated: It says itself that it is one page of several.
+        strict: Every document would be accepted as a new one.
+    """
+
+    partition: str
+    account: str
+    entities: tuple[AnyEntity, ...]
+    missing: tuple[str, ...]
+    truncated: bool
+    strict: bool
+
+
+def read_details(text: str | bytes, *, file: str = "") -> Details:
+    """Read an export.
+
+    Args:
+        text: JSON; documents in it are objects, text, or percent-encoded text.
+        file: What faults call it.
+
+    Raises:
+        DocumentError: it cannot be read whole; with every fault.
+    """
+    members = Members(read_json(text, file), file or "export")
+    found = [*_each(members)]
+    _check_once(found, members.place)
+    partition, (account, *others) = _whose(found, members.place)
+    left = members.left
+    extra = ({ANSWER: left} if left else {}) | ({ALSO: others} if others else {})
+    found = count_elsewhere(with_trusted_ids(found))
+    own = Account(account=account, extra=extra)
+    held = {one.arn for one in found if isinstance(one, ManagedPolicy)}
+    return Details(partition, account, (own, *found), tuple(sorted(_attached(found) - held)),
+                   left.get("IsTruncated") is True, check_documents(found))
+
+
+def _each(members: Members) -> Iterator[AnyEntity]:
+    faults: list[Fault] = []
+    for name, read in _LISTS.items():
+        for place, value in enumerate(members.several(name)):
+            try:
+                yield _checked(read(Members(value, f"{members.place}/{name}/{place}")), members.place)
+            except DocumentError as refused:
+                faults.extend(refused.faults)
+    if faults:
+        raise DocumentError(faults)
+
+
+def _checked(entity: AnyEntity, place: str) -> AnyEntity:
+    arn = getattr(entity, "arn", "")
+    if key_of(arn) != entity.key:
+        raise DocumentError(Fault(f"'{arn}' is not an ARN of {entity.kind} '{entity.key.name}'", file=place))
+    return entity
+
+
+def _check_once(found: list[AnyEntity], place: str) -> None:
+    seen: set[Key] = set()
+    for one in found:
+        if one.key in seen:
+            raise DocumentError(Fault(f"{one.kind} '{one.key.name}' stands twice", file=place))
+        seen.add(one.key)
+
+
+def _whose(found: list[AnyEntity], place: str) -> tuple[str, tuple[str, ...]]:
+    """The partition and the accounts. Exports that were put together from several have more than one; the first is
+    the one that most entities are of."""
+    counts = Counter(one.account for one in found)
+    accounts = sorted((one for one in counts if one != _PLATFORM), key=lambda one: (-counts[one], one))
+    partitions = {getattr(one, "arn", "").split(":")[1] for one in found}
+    if not accounts or len(partitions) != 1:
+        raise DocumentError(Fault(f"this names {len(accounts)} accounts in {len(partitions)} partitions; there has to "
+                                  "be an account, and one partition", file=place))
+    return partitions.pop(), (*accounts, _PLATFORM) if _PLATFORM in counts else tuple(accounts)
+
+
+def _attached(found: list[AnyEntity]) -> set[str]:
+    arns: set[str] = set()
+    for one in found:
+        if isinstance(one, User | Group | Role):
+            arns.update(one.policies)
+        if isinstance(one, User | Role) and one.boundary:
+            arns.add(one.boundary)
+    return arns
+
+
+# --- entities -------------------------------------------------------------------------------------------
+
+
+def _user(members: Members) -> User:
+    groups = members.several("GroupList")
+    if not all(isinstance(one, str) for one in groups):
+        raise DocumentError(Fault("'GroupList' holds names of groups", file=members.place))
+    return User(**_holding(members, "User"), groups=tuple(groups), boundary=_boundary(members), tags=_tags(members),
+                password_last_used=members.text("PasswordLastUsed", ""), extra=members.left)
+
+
+def _group(members: Members) -> Group:
+    return Group(**_holding(members, "Group"), extra=members.left)
+
+
+def _role(members: Members) -> Role:
+    trust = members.left.pop("AssumeRolePolicyDocument", None)
+    used = ""
+    if (last := members.inner("RoleLastUsed")) is not None:
+        used = last.text("LastUsedDate", "")
+        if last.left or not used:  # an empty one says that the role was never used
+            members.left["RoleLastUsed"] = last.left
+    return Role(**_holding(members, "Role"), trust="" if trust is None else document_text(trust, members.place),
+                boundary=_boundary(members), tags=_tags(members), last_used=used,
+                description=members.text("Description", ""),
+                max_session_duration=members.take("MaxSessionDuration", int, 3600), extra=members.left)
+
+
+def _policy(members: Members) -> ManagedPolicy:
+    default = members.text("DefaultVersionId")
+    versions = tuple(sorted((_version(Members(one, f"{members.place}/PolicyVersionList/{place}"), default)
+                             for place, one in enumerate(members.several("PolicyVersionList"))), key=_number))
+    if [one.id for one in versions].count(default) != 1 or len({one.id for one in versions}) < len(versions):
+        raise DocumentError(Fault(f"there has to be one version '{default}', and no version twice",
+                                  file=members.place))
+    return ManagedPolicy(**_named(members, "Policy"), versions=versions, default=default,
+                         next_version=max(map(_number, versions)) + 1, description=members.text("Description", ""),
+                         tags=_tags(members), updated=members.text("UpdateDate", ""),
+                         attachable=members.take("IsAttachable", bool, True), extra=members.left)
+
+
+def _version(members: Members, default: str) -> PolicyVersion:
+    id = members.text("VersionId")  # noqa: A001
+    if members.take("IsDefaultVersion", bool, id == default) != (id == default):
+        raise DocumentError(Fault(f"it is said both that '{id}' is the default version and that it is not",
+                                  file=members.place))
+    return PolicyVersion(id=id, document=document_text(members.left.pop("Document", None), members.place),
+                         created=members.text("CreateDate", ""), extra=members.left)
+
+
+def _number(version: PolicyVersion) -> int:
+    number = version.id.removeprefix("v")
+    if version.id[:1] != "v" or not (number.isascii() and number.isdigit()):
+        raise DocumentError(Fault(f"'{version.id}' is not a version: they are called v1, v2 and so on"))
+    return int(number)
+
+
+# --- what several have ----------------------------------------------------------------------------------
+
+
+def _named(members: Members, noun: str) -> dict[str, Any]:
+    arn = members.text("Arn")
+    key = key_of(arn)
+    if key is None:
+        raise DocumentError(Fault(f"'{arn}' is not an ARN of IAM's", file=members.place))
+    return {"account": key.account, "arn": arn, "name": members.text(f"{noun}Name"), "path": members.text("Path", "/"),
+            "id": members.text(f"{noun}Id", ""), "created": members.text("CreateDate", "")}
+
+
+def _holding(members: Members, noun: str) -> dict[str, Any]:
+    inline = by_name(members, f"{noun}PolicyList", "PolicyName",
+                     lambda one: document_text(one.left.pop("PolicyDocument", None), one.place))
+    policies = by_name(members, "AttachedManagedPolicies", "PolicyArn", _nothing_more)
+    return {**_named(members, noun), "inline": inline, "policies": tuple(policies)}
+
+
+def _nothing_more(attached: Members) -> None:
+    """Its name is left over, and kept: some exports give another than the ARN does."""
+
+
+def _boundary(members: Members) -> str:
+    if (found := members.inner("PermissionsBoundary")) is None:
+        return ""
+    arn = found.text("PermissionsBoundaryArn")
+    members.keep("PermissionsBoundary", found.left)
+    return arn
+
+
+def _tags(members: Members) -> dict[str, str]:
+    return by_name(members, "Tags", "Key", lambda one: one.text("Value", ""))
+
+
+_LISTS: dict[str, Callable[[Members], AnyEntity]] = {
+    "UserDetailList": _user, "GroupDetailList": _group, "RoleDetailList": _role, "Policies": _policy,
+}
