@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from iam_guard.cli import access, beginning, upkeep
+from iam_guard.cli import access, beginning, exchange, upkeep
 from iam_guard.cli.operations import OperationCommands
 
 
@@ -24,3 +24,6 @@ app.command("effective-policies", epilog=_examples(*access.EFFECTIVE))(access.ef
 app.command("unused", epilog=_examples(*access.UNUSED))(access.unused)
 app.command("history", epilog=_examples(*upkeep.HISTORY))(upkeep.history)
 app.command("rotate-secret-keys", epilog=_examples(*upkeep.ROTATE))(upkeep.rotate_secret_keys)
+app.command("import", epilog=_examples(*exchange.IMPORT))(exchange.import_)
+app.command("export", epilog=_examples(*exchange.EXPORT))(exchange.export)
+app.command("copy", epilog=_examples(*exchange.COPY))(exchange.copy_)
