@@ -16,6 +16,8 @@ Field = tuple[bytes, bytes]
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NONE: Set[bytes] = frozenset()
+# As numbers: bytes are searched for a number several times faster than for a string of one byte.
+_LINE_FEED, _RETURN, _NUL = b"\n\r\0"
 #: Bytes of ``: `` and the end of the line.
 _PUNCTUATION = 4
 #: No harmless name takes more room than this, with its punctuation.
@@ -43,7 +45,7 @@ def check_headers(fields: list[Field] | tuple[Field, ...], edge: EdgeSettings) -
     unknown = _NONE if edge.harmless.issuperset(index) else index.keys() - edge.harmless
     if unknown or len(values) + _HARMLESS_ROOM * len(fields) > edge.max_header_bytes:
         _check_size(fields, edge)
-    if b"\n" in values or b"\r" in values or b"\0" in values:
+    if _LINE_FEED in values or _RETURN in values or _NUL in values:
         raise _malformed("A header holds a line break or NUL.")
     if unknown:
         index = _check_names(index, fields, unknown)

@@ -31,6 +31,7 @@ _ABSOLUTE = re.compile(r"https?://([^/?#]*)(/[^?#]*)", re.IGNORECASE)
 _DEFAULT_PORT = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
 _ENCRYPTED = frozenset({"https", "wss"})
 _PAIRS = frozenset({tuple})
+_SEQUENCES = frozenset({list, tuple})
 _STRICT = EdgeSettings()
 
 
@@ -95,7 +96,7 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
         if len(raw or scope["path"]) + len(query) >= edge.max_target_bytes:
             raise RequestRefusedError("The request target is too long.", status=414, code="target-too-long")
         fields = scope["headers"]
-        if not (isinstance(fields, list | tuple) and _PAIRS.issuperset(map(type, fields))):
+        if type(fields) not in _SEQUENCES or not _PAIRS.issuperset(map(type, fields)):
             fields = [(name, value) for name, value in fields]
         index, unknown = check_headers(fields, edge)
         source_scheme = scheme = scope.get("scheme") or ("ws" if kind == "websocket" else "http")
