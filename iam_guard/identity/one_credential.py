@@ -1,0 +1,116 @@
+"""Several ways to say who, and one of them in a request (promise S10).
+
+Whoever looks at a request must see the same caller. So the kinds of credentials that a request carries are counted
+before any of them is judged; two are refused whatever they are worth, and a kind that nobody reads here is refused
+rather than overlooked: anonymous is who sent nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Protocol
+
+from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
+from iam_guard.identity.authenticator import Authenticator
+from iam_guard.model import ascii_lower
+
+if TYPE_CHECKING:
+    from iam_guard.http.request import HTTPRequest
+    from iam_guard.model import Principal
+
+
+class Way(Authenticator, Protocol):
+    """An authenticator that can tell, without judging them, whether a request carries its credentials."""
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes of ``Authorization`` that are read here, in lower case; empty for none."""
+
+    def carries(self, request: HTTPRequest) -> bool:
+        """Whether *request* carries credentials of this kind, good or bad.
+
+        Raises:
+            AuthenticationError: it carries them twice, or in a shape that can be read in two ways.
+        """
+
+
+class OneCredential:
+    """Asks the one way whose credentials a request carries.
+
+    Args:
+        ways: Each reads its own kind; no two read the same.
+
+    Raises:
+        ConfigurationError: there is no way.
+    """
+
+    def __init__(self, *ways: Way) -> None:
+        if not ways:
+            raise ConfigurationError(Fault("there is no way to say who", "configure issuers or another credential"))
+        self._ways = ways
+        self._open = AsyncExitStack()
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes of all ways."""
+        return tuple(dict.fromkeys(scheme for way in self._ways for scheme in way.schemes))
+
+    def carries(self, request: HTTPRequest) -> bool:
+        """Whether *request* carries credentials of any kind; see :class:`Way`."""
+        return any(way.carries(request) for way in self._ways) or bool(_unread(request, ()))
+
+    async def authenticate(self, request: HTTPRequest) -> Principal | None:
+        """Say who sent *request*; see :class:`Authenticator`.
+
+        Raises:
+            AuthenticationError: there are two credentials, bad ones, or ones that nobody reads here.
+        """
+        carried = [way for way in self._ways if way.carries(request)]
+        unread = _unread(request, carried)
+        if len(carried) + len(unread) > 1:
+            raise AuthenticationError("More than one credential was sent", code="invalid_request")
+        if unread:
+            raise AuthenticationError("The credentials are of no kind that is accepted here", detail=unread[0])
+        return await _judged(carried[0], request) if carried else None
+
+    def challenges(self) -> tuple[str, ...]:
+        """The challenges of all ways, once each."""
+        return tuple(dict.fromkeys(value for way in self._ways for value in way.challenges()))
+
+    async def start(self) -> None:
+        """Start all; when one fails, those already started are closed again."""
+        async with AsyncExitStack() as stack:
+            for way in self._ways:
+                stack.push_async_callback(way.close)
+                await way.start()
+            self._open = stack.pop_all()
+
+    async def close(self) -> None:
+        """Close all that were started, also when closing one of them fails."""
+        await self._open.aclose()
+
+
+def _unread(request: HTTPRequest, carried: list[Way] | tuple[Way, ...]) -> list[str]:
+    """What looks like credentials and is none of those that *carried* read; for the log."""
+    found = []
+    if any(name == b"authorization" for name, _ in request.headers):
+        scheme = _scheme(request)
+        if not any(scheme in way.schemes for way in carried):
+            found.append("nobody reads this scheme of 'Authorization'")
+    if b"access_token" in request.query_string and "access_token" in request.query:
+        # Logs and other people see it there (RFC 6750 section 5.3, threat J20).
+        found.append("a token stands in the query")
+    return found
+
+
+def _scheme(request: HTTPRequest) -> str:
+    value = request.field(b"authorization") or ""
+    return ascii_lower(value.split(None, 1)[0]) if value.strip() else ""
+
+
+async def _judged(way: Way, request: HTTPRequest) -> Principal:
+    caller = await way.authenticate(request)
+    if caller is None:
+        # It said that there are credentials: nobody found in them is not the same as nobody sent.
+        raise AuthenticationError("The credentials could not be read", detail="a way found none of what it announced")
+    return caller
