@@ -133,9 +133,9 @@ def _public_names(module: ModuleType) -> dict[str, Any]:
 
 
 def run_page(page: Path, blocks: list[Block], folder: Path) -> None:
-    """Run all blocks of a page; modules that it writes are importable until it ends."""
+    """Run all blocks of a page; modules that it writes are importable, and variables set, until it ends."""
     running = Page(f"docs_{page.stem}", folder)
-    before = set(sys.modules)
+    before, environment = set(sys.modules), dict(os.environ)
     sys.modules[running.module.__name__] = running.module
     sys.path.insert(0, str(folder))
     try:
@@ -143,6 +143,8 @@ def run_page(page: Path, blocks: list[Block], folder: Path) -> None:
             running.run(block)
         running.finish()
     finally:
+        os.environ.clear()
+        os.environ.update(environment)
         sys.path.remove(str(folder))
         for name in set(sys.modules) - before:
             if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):

@@ -40,6 +40,6 @@ def test_links_lead_somewhere(target: str) -> None:
 
 
 @pytest.mark.parametrize("topic", ["Protect an application", "When the answer is no", "Explain a denial",
-                                   "Decorate a route", "Speed", "Where to go next"])
+                                   "Decorate a route", "Keep a directory", "Speed", "Where to go next"])
 def test_the_first_ten_minutes_are_all_there(topic: str) -> None:
     assert f"\n## {topic}\n" in TEXT

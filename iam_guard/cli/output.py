@@ -88,7 +88,7 @@ def print_text(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, title: str = "") -> None:
-    """Print a table; the last column takes what room there is, the others are never broken."""
+    """Print a table; the last column takes what room there is, the others are broken only where nothing else helps."""
     from rich import box
     from rich.table import Table
 
@@ -97,7 +97,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *,
         table.add_column(column, no_wrap=place < len(columns) - 1, overflow="fold")
     for row in rows:
         table.add_row(*(styled(cell) if isinstance(cell, str) else cell for cell in row))
-    console().print(table)
+    out = console()
+    if table.__rich_measure__(out, out.options).minimum > out.width:
+        for found in table.columns:
+            found.no_wrap = False  # Rich would leave columns out
+    out.print(table)
 
 
 def count_of(count: int, one: str, several: str) -> str:
