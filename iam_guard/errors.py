@@ -9,6 +9,7 @@
     ├── RequestRefusedError      the request itself is malformed or ambiguous
     ├── UnavailableError         a decision cannot be made now (nothing loaded, keys never fetched)
     │   └── HistoryGoneError       a store no longer knows what changed since then
+    ├── TokenServiceError        the token service refused; code and status are those of IAM's token service
     └── DirectoryError           an operation on the directory was refused; code and status are IAM's
         ├── NoSuchEntityError, EntityAlreadyExistsError, DeleteConflictError, LimitExceededError
         ├── ConcurrentModificationError, MalformedPolicyDocumentError, InvalidInputError
@@ -152,6 +153,23 @@ class UnavailableError(IAMGuardError):
 
 class HistoryGoneError(UnavailableError):
     """A store no longer knows what changed since a revision; everything has to be read again."""
+
+
+class TokenServiceError(IAMGuardError):
+    """The token service gives no session.
+
+    Args:
+        code: IAM's name of the error (language specification, section 6.2): ``AccessDenied``, ``ValidationError``,
+            ``PackedPolicyTooLarge``, ``ExpiredTokenException``, ``InvalidIdentityToken``, ``IDPCommunicationError``.
+        message: What is wrong; it repeats no secret and tells nobody which roles there are.
+        decision: The decision, where one was made; for the operator.
+    """
+
+    def __init__(self, code: str, message: str, decision: Decision | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = 403 if code in ("AccessDenied", "IDPRejectedClaim") else 400
+        self.decision = decision
 
 
 class DirectoryError(IAMGuardError):

@@ -356,6 +356,8 @@ class Guard:
         epoch = (now - _EPOCH).total_seconds()  # as timestamp() would say, for a third of its price
         if principal.expires_at is not None and epoch >= principal.expires_at:
             raise UnavailableError("the caller's session has expired")
+        if principal.mfa_at is not None:
+            known["aws:multifactorauthage"] = str(max(0, int(epoch - principal.mfa_at)))
         second = int(epoch)
         if second != self._second[0]:
             self._second = (second, f"{now.astimezone(UTC).isoformat()[:19]}Z", str(second))

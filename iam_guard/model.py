@@ -144,6 +144,8 @@ class Principal:
         issuer: Who vouched for the caller; empty when nobody outside did.
         subject: The issuer's own name for the caller.
         expires_at: Seconds since the epoch after which this principal is nobody; ``None`` for never.
+        mfa_at: When the caller proved a second factor, in seconds since the epoch; ``None`` when that did not happen
+            for these credentials. Its age is told at every decision.
     """
 
     kind: PrincipalKind
@@ -160,6 +162,7 @@ class Principal:
     issuer: str = ""
     subject: str = ""
     expires_at: float | None = None
+    mfa_at: float | None = None
     #: The caller's condition keys, normalised once.
     context: Context = field(init=False, repr=False, compare=False)
     #: What decides which policies are the caller's: a cheap key for memories.
@@ -168,7 +171,7 @@ class Principal:
     def __post_init__(self) -> None:
         object.__setattr__(self, "context", MappingProxyType(_principal_context(self)))
         holder = self.role_arn or self.user_arn or self.arn
-        object.__setattr__(self, "key", repr((self.kind.value, holder, self.groups)))
+        object.__setattr__(self, "key", repr((self.kind.value, holder, self.groups, self.unique_id)))
 
     @classmethod
     def user(cls, name: str, *, account: str = DEFAULT_ACCOUNT, partition: str = DEFAULT_PARTITION,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ MAX_SUBJECTS = 65_536
 MAX_ACCOUNTS = 8_192
 
 _NO_LAYER = Layer(())
+_FEDERATED_USER = re.compile(r"arn:[^:]*:sts::[^:]*:federated-user/")
 _COLONS_BEFORE_ACCOUNT = 3
 _WITH_IDENTITY = frozenset({PrincipalKind.USER, PrincipalKind.ROLE_SESSION, PrincipalKind.FEDERATED_USER})
 
@@ -168,14 +170,16 @@ class PolicySet:
         scps = rails.scps if rails and (who.kind in _WITH_IDENTITY or who.kind is PrincipalKind.ROOT) else ()
         if who.kind not in _WITH_IDENTITY:
             return Subject(_NO_LAYER, None, scps)
-        holder = self.attachments.holders.get(arn) or Holder(arn)
+        found = self.attachments.holders.get(arn)
+        holder = found or Holder(arn)
+        broken = holder.broken or _gone(who, found)
         groups = dict.fromkeys((*holder.groups, *(who.groups or ())))
         attached = (*self.attachments.everyone, *holder.policies,
                     *(policy for group in groups for policy in self.attachments.groups.get(group, ())))
         boundary = self.layer((holder.boundary,), PolicyKind.BOUNDARY) if holder.boundary else None
-        more = (boundary or scps or holder.broken or who.kind is PrincipalKind.FEDERATED_USER
+        more = (boundary or scps or broken or who.kind is PrincipalKind.FEDERATED_USER
                 or (who.groups is None and self.speaks_of_groups) or not self._plain)
-        return Subject(self.layer(attached, PolicyKind.IDENTITY), boundary, scps, holder.broken,
+        return Subject(self.layer(attached, PolicyKind.IDENTITY), boundary, scps, broken,
                        "" if more else f":{who.account}:")
 
     def _rails_of(self, account: str) -> _GuardrailLayers | None:
@@ -197,7 +201,11 @@ class PolicySet:
         same = who.account == owner
         return Target(self._resource_policy(request, service),
                       ReasonType.TRUST if service == "sts" else ReasonType.RESOURCE,
-                      rails.rcps if rails else (), service in self.attachments.decisive, same)
+                      rails.rcps if rails else (), self._is_decisive(service, resource), same)
+
+    def _is_decisive(self, service: str, resource: str) -> bool:
+        """Whether the resource's own policy has to allow: of what the token service works on, roles alone have one."""
+        return service in self.attachments.decisive and (service != "sts" or not _FEDERATED_USER.match(resource))
 
     def _resource_policy(self, request: AuthorizationRequest, service: str) -> Layer | None:
         kind = PolicyKind.TRUST if service == "sts" else PolicyKind.RESOURCE
@@ -209,6 +217,21 @@ class PolicySet:
     def layer(self, policies: Sequence[Policy], kind: PolicyKind) -> Layer:
         """Policies that count together, compiled."""
         return self._compiler.layer(policies, kind)
+
+
+def _gone(who: Principal, holder: Holder | None) -> str:
+    """Why a caller is not the user or role that has the name now, empty when it may be.
+
+    A session outlives neither its role nor its user: whoever gets the name later is somebody else (threat E25).
+    An issuer that vouches for a unique id speaks of the same directory, so nobody having the name is no excuse.
+    """
+    if not who.unique_id:
+        return ""
+    if holder is None:
+        return "the caller's user or role is gone" if who.issuer else ""
+    if holder.unique_id and holder.unique_id != who.unique_id:
+        return "the caller's user or role is gone; another has its name"
+    return ""
 
 
 def _with_id(who: Principal, holder: Holder) -> dict[str, str | tuple[str, ...]]:
