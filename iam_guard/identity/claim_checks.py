@@ -27,7 +27,7 @@ def refused(description: str, detail: str) -> AuthenticationError:
     return AuthenticationError(description, detail=detail)
 
 
-def check_claims(claims: Mapping[str, Any], typ: str, issuer: Issuer, now: float) -> float:
+def check_claims(claims: Mapping[str, Any], typ: str, issuer: Issuer, now: float, *, bound: bool = False) -> float:
     """Check everything about a token whose signature is right.
 
     Args:
@@ -35,6 +35,7 @@ def check_claims(claims: Mapping[str, Any], typ: str, issuer: Issuer, now: float
         typ: ``typ`` of the header, as :class:`UnverifiedToken` writes it.
         issuer: The issuer whose key verified it; its name was compared already.
         now: Seconds since the epoch.
+        bound: Whether whoever asks checks the proof that a bound token needs.
 
     Returns:
         The moment from which the token is worth nothing, leeway not counted.
@@ -46,7 +47,7 @@ def check_claims(claims: Mapping[str, Any], typ: str, issuer: Issuer, now: float
     _check_audience(claims, issuer)
     if not is_name(claims.get("sub")):
         raise refused("The access token has no usable subject", "'sub' is absent or not a short plain text")
-    if "cnf" in claims:
+    if "cnf" in claims and not bound:
         # The proof that belongs to it cannot come with the Bearer scheme (RFC 9449 section 7.1, RFC 8705).
         raise refused("The access token is bound to a key", "'cnf' is present and the scheme is Bearer")
     _check_kind(claims, typ, issuer)

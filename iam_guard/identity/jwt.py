@@ -19,17 +19,20 @@ import httpx
 from cachetools import FIFOCache
 
 from iam_guard.errors import AuthenticationError, ConfigurationError, Fault, UnavailableError
+from iam_guard.identity.authorization import authorization_scheme
 from iam_guard.identity.bearer import bearer_challenge, bearer_token
 from iam_guard.identity.claim_checks import check_claims
 from iam_guard.identity.claimant import group_names, principal_from_claims
 from iam_guard.identity.clock import SteadyClock
+from iam_guard.identity.confirmation import Confirmation, read_confirmation
 from iam_guard.identity.fetch import new_client
 from iam_guard.identity.issuer import Issuer, check_issuers
 from iam_guard.identity.jwks import DEFAULT_REFRESH, KeySource, RefreshSettings
 from iam_guard.identity.key_sources import is_fetched, open_key_source
 from iam_guard.identity.keys import KeySet
 from iam_guard.identity.token import MAX_TOKEN, UnverifiedToken, malformed, read_token
-from iam_guard.model import Principal
+from iam_guard.identity.token_reader import ReadToken
+from iam_guard.model import EMPTY, Principal
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
@@ -71,6 +74,7 @@ class _Verified:
     until: float
     source: KeySource
     keys: KeySet
+    confirmation: Confirmation = EMPTY
 
 
 class JWTAuthenticator:
@@ -120,11 +124,26 @@ class JWTAuthenticator:
         self._max_token, self._cache_seconds, self._is_revoked = max_token, cache_seconds, is_revoked
         # First in, first out: nothing stays longer than 'cache_seconds' anyway, and a hit moves nothing.
         self._verified: FIFOCache[bytes, _Verified] = FIFOCache(cache_size)
+        # Tokens here may be bound. They are kept apart, so that none is ever found by its text alone.
+        self._read: FIFOCache[bytes, _Verified] = FIFOCache(cache_size)
 
     @property
     def key_sources(self) -> Mapping[str, KeySource]:
         """The key source of each issuer, with its counters where it fetches."""
         return {name: trust.source for name, trust in self._trusted.items()}
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """See :class:`Way`."""
+        return ("bearer",)
+
+    def carries(self, request: HTTPRequest) -> bool:
+        """See :class:`Way`."""
+        return authorization_scheme(request) == "bearer"
+
+    def reads(self, token: bytes) -> bool:
+        """Signed tokens have three parts; see :class:`TokenReader`."""
+        return token.count(b".") == 2
 
     def challenges(self) -> tuple[str, ...]:
         """See :class:`Authenticator`."""
@@ -163,19 +182,33 @@ class JWTAuthenticator:
             _check_revocation(self._is_revoked, known.identity)
         return known.principal
 
-    async def _verify(self, token: bytes, now: float) -> _Verified:
+    async def read(self, token: bytes) -> ReadToken:
+        """Read a token that may be bound, for who checks its proof; see :class:`TokenReader`."""
+        if len(token) > self._max_token:
+            raise malformed(f"the token is longer than {self._max_token} characters")
+        now, digest = self._clock(), sha256(token).digest()
+        known = self._read.get(digest)
+        if known is None or now >= known.until or known.keys is not known.source.current:
+            known = self._read[digest] = await self._verify(token, now, bound=True)
+        elif now >= known.source.due_at:
+            known.source.look_for_news()
+        if self._is_revoked is not None:
+            _check_revocation(self._is_revoked, known.identity)
+        return ReadToken(known.principal, known.confirmation)
+
+    async def _verify(self, token: bytes, now: float, *, bound: bool = False) -> _Verified:
         unverified = read_token(token, max_length=self._max_token)
         trust = self._choose_issuer(unverified)
         issuer, source, claims = trust.issuer, trust.source, unverified.claims
         await _check_signature(unverified, trust)
         keys = source.current
-        expires_at = check_claims(claims, unverified.type, issuer, now)
+        expires_at = check_claims(claims, unverified.type, issuer, now, bound=bound)
         groups = await _groups(claims, issuer)
         principal = principal_from_claims(
             claims, issuer.claims, issuer=issuer.issuer, expires_at=expires_at + issuer.leeway, groups=groups
         )
         until = min(expires_at, now + self._cache_seconds, source.good_until)
-        return _Verified(principal, _identity(claims), until, source, keys)
+        return _Verified(principal, _identity(claims), until, source, keys, read_confirmation(claims))
 
     def _choose_issuer(self, token: UnverifiedToken) -> _Trust:
         name = token.claims.get("iss")

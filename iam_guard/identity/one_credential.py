@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
 from iam_guard.identity.authenticator import Authenticator
-from iam_guard.model import ascii_lower
+from iam_guard.identity.authorization import authorization_scheme
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
@@ -93,19 +93,13 @@ class OneCredential:
 def _unread(request: HTTPRequest, carried: list[Way] | tuple[Way, ...]) -> list[str]:
     """What looks like credentials and is none of those that *carried* read; for the log."""
     found = []
-    if any(name == b"authorization" for name, _ in request.headers):
-        scheme = _scheme(request)
-        if not any(scheme in way.schemes for way in carried):
-            found.append("nobody reads this scheme of 'Authorization'")
+    scheme = authorization_scheme(request)
+    if scheme is not None and not any(scheme in way.schemes for way in carried):
+        found.append("nobody reads this scheme of 'Authorization'")
     if b"access_token" in request.query_string and "access_token" in request.query:
         # Logs and other people see it there (RFC 6750 section 5.3, threat J20).
         found.append("a token stands in the query")
     return found
-
-
-def _scheme(request: HTTPRequest) -> str:
-    value = request.field(b"authorization") or ""
-    return ascii_lower(value.split(None, 1)[0]) if value.strip() else ""
 
 
 async def _judged(way: Way, request: HTTPRequest) -> Principal:
