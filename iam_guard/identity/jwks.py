@@ -21,6 +21,9 @@ from iam_guard.identity.keys import Algorithm, KeySet, VerificationKey
 
 _log = logging.getLogger(__name__)
 
+#: How many unusable keys of one answer are named; a provider may publish any number of them.
+_NAMED_IN_LOGS = 5
+
 Clock = Callable[[], float]
 
 
@@ -44,6 +47,9 @@ class KeySource(Protocol):
             UnavailableError: no trustworthy keys are known at the moment.
         """
 
+    async def has_news(self) -> bool:
+        """Look for other keys, as often as for an unknown ``kid``; whether there are any now."""
+
     def look_for_news(self) -> None:
         """Begin to fetch, unless that is under way; nobody waits for it."""
 
@@ -64,6 +70,10 @@ class StaticKeys:
     async def find(self, key_id: str | None, algorithm: Algorithm) -> tuple[VerificationKey, ...]:
         """See :class:`KeySource`."""
         return self.current.find(key_id, algorithm)
+
+    async def has_news(self) -> bool:
+        """Nothing is ever new."""
+        return False
 
     def look_for_news(self) -> None:
         """Nothing is ever new."""
@@ -151,8 +161,9 @@ class RefreshingKeys:
         if not fetched.keys.has_same_keys(self.current):
             self.current = fetched.keys
             _log.info("keys of '%s' changed: %d usable", self._name, len(self.current.keys))
-        for reason in fetched.keys.skipped:
-            _log.warning("keys of '%s': left out, %s", self._name, reason)
+        if skipped := fetched.keys.skipped:
+            _log.warning("keys of '%s': %d left out, such as %s", self._name, len(skipped),
+                         "; ".join(skipped[:_NAMED_IN_LOGS]))
         age = settings.default_age if fetched.max_age is None else fetched.max_age
         self.due_at = now + min(max(age, settings.floor), settings.ceiling)
         self.good_until = now + settings.max_stale
@@ -172,6 +183,12 @@ class RefreshingKeys:
         if not found:
             self.unknown_kids += 1
         return found
+
+    async def has_news(self) -> bool:
+        """See :class:`KeySource`."""
+        before = self.current
+        await self._search(self._clock())
+        return self.current is not before
 
     async def _search(self, now: float) -> None:
         """Wait for a fetch that may bring the missing key, unless there was one a moment ago."""

@@ -29,7 +29,7 @@ from iam_guard.identity.fetch import new_client
 from iam_guard.identity.issuer import Issuer, check_issuers
 from iam_guard.identity.jwks import DEFAULT_REFRESH, KeySource, RefreshSettings
 from iam_guard.identity.key_sources import is_fetched, open_key_source
-from iam_guard.identity.keys import KeySet
+from iam_guard.identity.keys import Algorithm, KeySet, VerificationKey
 from iam_guard.identity.token import MAX_TOKEN, UnverifiedToken, malformed, read_token
 from iam_guard.identity.token_reader import ReadToken
 from iam_guard.model import EMPTY, Principal
@@ -223,9 +223,19 @@ async def _check_signature(token: UnverifiedToken, trust: _Trust) -> None:
     if algorithm is None:
         raise AuthenticationError(NOT_VALID, detail=f"'alg' is none that '{trust.issuer.issuer}' is allowed")
     keys = await trust.source.find(token.key_id, algorithm)
-    if not any(key.verifies(algorithm, token.signed, token.signature) for key in keys):
-        why = "the signature is wrong" if keys else "no key of the issuer fits 'kid' and 'alg'"
-        raise AuthenticationError(NOT_VALID, detail=f"{why} ('{trust.issuer.issuer}')")
+    if _verifies(keys, token, algorithm):
+        return
+    # Without a 'kid' only the signature can tell that the key is one not seen yet.
+    if keys and token.key_id is None and await trust.source.has_news():
+        keys = await trust.source.find(None, algorithm)
+        if _verifies(keys, token, algorithm):
+            return
+    why = "the signature is wrong" if keys else "no key of the issuer fits 'kid' and 'alg'"
+    raise AuthenticationError(NOT_VALID, detail=f"{why} ('{trust.issuer.issuer}')")
+
+
+def _verifies(keys: Sequence[VerificationKey], token: UnverifiedToken, algorithm: Algorithm) -> bool:
+    return any(key.verifies(algorithm, token.signed, token.signature) for key in keys)
 
 
 async def _groups(claims: Mapping[str, Any], issuer: Issuer) -> tuple[str, ...] | None:
