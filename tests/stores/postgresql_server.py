@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -46,6 +47,22 @@ class Server:
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute(f"CREATE SCHEMA {name}".encode())
         return f"{self._server.get_uri()}&options=-csearch_path%3D{name}"
+
+    @contextmanager
+    def full_disk(self, room: int) -> Iterator[None]:
+        """Start it again so that no file of it can grow beyond *room* bytes: what a full disk looks like to it."""
+        self.stop()
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+        try:
+            self.start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        try:
+            yield
+        finally:
+            self.stop()
+            self.start()
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it; ``immediate`` as if the power failed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,7 @@ from iam_guard.store.urls import open_store
 
 #: Seconds that no test takes: a look that often finds nothing in time.
 NEVER = 3600.0
+_MEGABYTE = 1 << 20
 
 
 @pytest.fixture
@@ -101,6 +103,22 @@ def test_a_write_that_a_restart_interrupts_is_undone(postgresql_place: Place, re
     assert store.revision() == 1
     assert get(store, Kind.USER, "ann") == user("ann")
     assert get(store, Kind.USER, "bob") is None
+
+
+def test_a_full_disk_fails_the_write_and_nothing_else(postgresql_place: Place, server: Server) -> None:
+    store = postgresql_place.open()
+    put(store, tenant(1))
+    noise = {str(number): secrets.token_hex(_MEGABYTE) for number in range(24)}
+    # A file of the log of writes has 16 MB, and is there already: only tables have to grow.
+    with server.full_disk(17 * _MEGABYTE):
+        with pytest.raises(UnavailableError):
+            put(store, user("big", inline=noise))
+        assert store.revision() == 1
+        assert get(store, Kind.USER, "big") is None
+        put(store, user("small"))
+    assert get(store, Kind.USER, "small") == user("small")
+    put(store, user("big", inline=noise))
+    assert store.revision() == 3
 
 
 def test_connections_that_the_server_ends_are_replaced(postgresql_place: Place) -> None:
