@@ -115,7 +115,8 @@ class DirectoryStore(Protocol):
         """A write: committed at the end of the ``with`` block, undone when it raises. It waits its turn.
 
         Raises:
-            UnavailableError: the place cannot be reached or written to; nothing has been changed.
+            UnavailableError: the place cannot be reached or written to; nothing has been changed. When the
+                connection to a server is lost in the very commit, nobody can know: look before trying again.
             ConcurrentModificationError: others wrote for too long, or at the same time; try again.
         """
         ...
