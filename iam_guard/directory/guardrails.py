@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from iam_guard.directory.derived import Lookup
 from iam_guard.directory.entities import Account, ControlPolicy, Key, Kind, Organization, Unit
+from iam_guard.directory.port import Reading
 from iam_guard.engine.attachments import Guardrails, Policy
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.model import ascii_lower
@@ -47,7 +48,7 @@ def guardrails_of(lookup: Lookup, account: str, read: Read) -> Guardrails | None
                       organization_path=f"{organization.id}/{steps}" if organization.id else "")
 
 
-def nodes_above(lookup: Lookup, node: Account | Unit) -> Iterator[Account | Unit]:
+def nodes_above(lookup: Lookup | Reading, node: Account | Unit) -> Iterator[Account | Unit]:
     """An account or unit, and all units above it.
 
     Raises:

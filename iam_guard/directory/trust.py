@@ -13,13 +13,14 @@ from typing import Any
 from iam_guard.directory.attaching import key_of
 from iam_guard.directory.entities import Key, Kind, Relation, Role, User
 from iam_guard.directory.operation import Work
+from iam_guard.directory.port import Reading
 from iam_guard.errors import MalformedPolicyDocumentError
 from iam_guard.policy.document import PolicyDocument
 
 
 def ids_named(document: PolicyDocument, work: Work) -> dict[str, str]:
     """Unique ids of the users and roles of this directory that a document names as principals, by ARN."""
-    found = ((arn, _holder_of(arn, work)) for arn in _named_arns(document))
+    found = ((arn, _holder_of(arn, work.tx)) for arn in named_arns(document))
     return {arn: holder.id for arn, holder in found if holder is not None and holder.id}
 
 
@@ -32,9 +33,9 @@ def check_principals(document: PolicyDocument, work: Work) -> None:
     Raises:
         MalformedPolicyDocumentError: it does.
     """
-    for arn in _named_arns(document):
+    for arn in named_arns(document):
         key = key_of(arn)
-        if key is not None and _is_local(key.account, work) and _holder_of(arn, work) is None:
+        if key is not None and _is_local(key.account, work) and _holder_of(arn, work.tx) is None:
             raise MalformedPolicyDocumentError(f'Invalid principal in policy: "AWS":"{arn}"')
 
 
@@ -44,39 +45,45 @@ def _is_local(account: str, work: Work) -> bool:
 
 
 def as_it_reads_now(text: str, ids: Mapping[str, str], work: Work) -> str:
+    """A document that was kept, as it reads for an operation: see :func:`as_it_reads_in`."""
+    return as_it_reads_in(text, ids, work.tx)
+
+
+def as_it_reads_in(text: str, ids: Mapping[str, str], reading: Reading) -> str:
     """A document that was kept, with every principal as it is called by now.
 
     Args:
         text: The document as it was given.
         ids: Unique ids of those it named then, by ARN.
-        work: Where they are looked for.
+        reading: Where they are looked for.
     """
-    names = {arn: now for arn, id in ids.items() if (now := _name_now(arn, id, work)) != arn}  # noqa: A001
+    names = {arn: now for arn, id in ids.items() if (now := _name_now(arn, id, reading)) != arn}  # noqa: A001
     if not names:
         return text
     return json.dumps(_renamed(json.loads(text), names), separators=(",", ":"))
 
 
-def _named_arns(document: PolicyDocument) -> Iterator[str]:
+def named_arns(document: PolicyDocument) -> Iterator[str]:
+    """The ARNs that a document names as principals."""
     for statement in document.statements:
         if statement.principals is not None:
             yield from (name for kind, name in statement.principals.entries if kind == "AWS")
 
 
-def _holder_of(arn: str, work: Work) -> User | Role | None:
+def _holder_of(arn: str, reading: Reading) -> User | Role | None:
     key = key_of(arn)
-    found = None if key is None else work.tx.get(key)
+    found = None if key is None else reading.get(key)
     return found if isinstance(found, User | Role) and found.arn == arn else None
 
 
-def _name_now(arn: str, id: str, work: Work) -> str:
+def _name_now(arn: str, id: str, reading: Reading) -> str:
     """The ARN of whoever has an id; the id itself when nobody has it any more."""
-    holder = _holder_of(arn, work)
+    holder = _holder_of(arn, reading)
     if holder is not None and holder.id == id:
         return arn
     for kind in (Kind.USER, Kind.ROLE):
-        for key in work.tx.linking(Relation.ID, id, kind=kind):
-            if isinstance(found := work.tx.get(key), User | Role):
+        for key in reading.linking(Relation.ID, id, kind=kind):
+            if isinstance(found := reading.get(key), User | Role):
                 return found.arn
     return id
 

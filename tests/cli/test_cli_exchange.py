@@ -26,7 +26,7 @@ def test_import_export_and_copy(run: Callable[..., Any], file: Path, tmp_path: P
     assert shown.exit_code == 0, shown.stderr
     changes = json.loads(shown.stdout)["Changes"]
     assert [one["Kind"] for one in changes if one["Change"] == "add"] == ["settings", "account", "user"]
-    assert "denied everything: arn:aws:iam::aws:policy/Gone" in shown.stderr
+    assert "unresolved_policy: arn:aws:iam::aws:policy/Gone:" in shown.stderr
     assert json.loads(run("directory", "export", "--store", url).stdout)["UserDetailList"] == []
     assert run("directory", "import", file, "--store", url).exit_code == 0
     assert run("directory", "copy", url, other).exit_code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from iam_guard.directory.exchange.text import date_text
 from iam_guard.errors import DocumentError, Fault
 
 T = TypeVar("T")
@@ -48,6 +49,11 @@ class Members:
         if default is not _REQUIRED and self.left.get(name, "") is None:
             del self.left[name]
         return self.take(name, str, default)
+
+    def date(self, name: str) -> str:
+        """Hand out a date as text; empty when it is not there."""
+        found = self.left.pop(name, None)
+        return "" if found is None else date_text(found, f"{self.place}/{name}")
 
     def several(self, name: str) -> list[Any]:
         """Hand out a list; old examples write one object where a list of one is meant."""

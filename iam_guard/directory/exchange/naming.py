@@ -1,19 +1,20 @@
-"""What documents of an export say: whether they can be read, and which users and roles of it trust policies mean."""
+"""What documents of an export say: whether they can be read, and whom they mean."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
 from iam_guard.directory.documents import Text, managed_as, texts_of, trust_of
-from iam_guard.directory.entities import AnyEntity, ManagedPolicy, Role, User
+from iam_guard.directory.entities import AnyEntity, ManagedPolicy, ResourcePolicy, Role, User
+from iam_guard.directory.trust import named_arns
 from iam_guard.errors import DocumentError, Fault, PolicyDocumentError
 from iam_guard.policy.document import Mode, PolicyDocument, PolicyKind
 from iam_guard.policy.parse import parse_policy
 
 
-def check_documents(entities: list[AnyEntity]) -> bool:
+def check_documents(entities: Iterable[AnyEntity]) -> bool:
     """Read every document that counts the way AWS would run it.
 
     A document that nobody can read would deny its holders everything, and hold up whoever follows the directory.
@@ -37,23 +38,27 @@ def check_documents(entities: list[AnyEntity]) -> bool:
     return strict
 
 
-def with_trusted_ids(entities: list[AnyEntity]) -> list[AnyEntity]:
-    """Note for each role the ids of those whom its trust policy names (language specification, section 2.5)."""
-    ids = {one.arn: one.id for one in entities if isinstance(one, User | Role) and one.id}
-    return [replace(one, trusted_ids=_trusted(one, ids)) if isinstance(one, Role) and one.trust else one
-            for one in entities]
+def with_ids(entity: AnyEntity, id_of: Callable[[str], str]) -> AnyEntity:
+    """Note whom a document means that names principals (language specification, section 2.5).
+
+    Args:
+        entity: A role, or the policy of a resource; anything else stays as it is.
+        id_of: The unique id of whoever has an ARN; empty for nobody.
+    """
+    match entity:
+        case Role(trust=text) if text:
+            return replace(entity, trusted_ids=_ids(trust_of(entity), id_of))
+        case ResourcePolicy():
+            return replace(entity, named_ids=_ids(next(texts_of(entity)), id_of))
+    return entity
 
 
-def _trusted(role: Role, ids: dict[str, str]) -> dict[str, str]:
-    try:
-        document = _read(trust_of(role), Mode.IMPORT)
-    except DocumentError:
-        return {}  # check_documents says why
-    return {name: ids[name] for statement in document.statements if statement.principals is not None
-            for kind, name in statement.principals.entries if kind == "AWS" and name in ids}
+def _ids(text: Text, id_of: Callable[[str], str]) -> dict[str, str]:
+    return {arn: found for arn in named_arns(_read(text, Mode.IMPORT)) if (found := id_of(arn))}
 
 
-def _all_texts(entities: list[AnyEntity]) -> Iterator[Text]:
+def _all_texts(entities: Iterable[AnyEntity]) -> Iterator[Text]:
+    entities = list(entities)
     boundaries = {one.boundary for one in entities if isinstance(one, User | Role)}
     for one in entities:
         yield from texts_of(one)

@@ -6,8 +6,8 @@ named objects what is left of each, by name.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from iam_guard.directory.attaching import key_of
@@ -23,8 +23,10 @@ from iam_guard.directory.entities import (
 )
 from iam_guard.directory.exchange.counts import count_elsewhere
 from iam_guard.directory.exchange.members import Members, by_name
-from iam_guard.directory.exchange.naming import check_documents, with_trusted_ids
-from iam_guard.directory.exchange.text import document_text, read_json
+from iam_guard.directory.exchange.naming import check_documents
+from iam_guard.directory.exchange.pages import Page, joined
+from iam_guard.directory.exchange.remarks import Remark, remarks_on, unresolved_of
+from iam_guard.directory.exchange.text import document_text
 from iam_guard.errors import DocumentError, Fault
 
 #: In the extra of an account: members of the answer beside its lists.
@@ -32,6 +34,7 @@ ANSWER = "GetAccountAuthorizationDetails"
 #: In the extra of an account: others whose entities came with its own.
 ALSO = "ExportedWith"
 _PLATFORM = "aws"
+NONE: Mapping[str, ManagedPolicy] = MappingProxyType({})
 
 
 class Details(NamedTuple):
@@ -41,40 +44,43 @@ class Details(NamedTuple):
         partition: Second field of its ARNs.
         account: Id of the account.
         entities: The account, its users, groups, roles and policies, and the platform's policies.
-        missing: ARNs of policies that are attached to somebody and are not in the export, sorted.
-        truncated: It says itself that it is one page of several.
+        unresolved: ARNs of policies that are attached to somebody and are not there, sorted.
+        remarks: What somebody who imports it should know.
         strict: Every document would be accepted as a new one.
     """
 
     partition: str
     account: str
     entities: tuple[AnyEntity, ...]
-    missing: tuple[str, ...]
-    truncated: bool
+    unresolved: tuple[str, ...]
+    remarks: tuple[Remark, ...]
     strict: bool
 
 
-def read_details(text: str | bytes, *, file: str = "") -> Details:
+def read_details(*pages: Page, accounts: Sequence[str] = (), supplied: Mapping[str, ManagedPolicy] = NONE,
+                 file: str = "") -> Details:
     """Read an export.
 
     Args:
-        text: JSON; documents in it are objects, text, or percent-encoded text.
+        pages: JSON, or what an SDK made of it; documents in it are objects, text, or percent-encoded text.
+        accounts: Ids of the accounts that it may speak of, when that is not one alone; the first counts as its own.
+        supplied: Policies by ARN; those that are attached to somebody and are not in the export are taken.
         file: What faults call it.
 
     Raises:
-        DocumentError: it cannot be read whole; with every fault.
+        DocumentError: it cannot be read whole, with every fault; or it speaks of several accounts, or of others.
     """
-    members = Members(read_json(text, file), file or "export")
+    members = Members(joined(pages, file or "export"), file or "export")
     found = [*_each(members)]
     _check_once(found, members.place)
-    partition, (account, *others) = _whose(found, members.place)
-    left = members.left
+    partition, (account, *others) = _partition(found, members.place), _whose(found, accounts, members.place)
+    found += [supplied[arn] for arn in unresolved_of(found) if arn in supplied]
+    members.left.pop("ResponseMetadata", None)  # what an SDK says of one call
+    left, unresolved = members.left, unresolved_of(found)
     extra = ({ANSWER: left} if left else {}) | ({ALSO: others} if others else {})
-    found = count_elsewhere(with_trusted_ids(found))
-    own = Account(account=account, extra=extra)
-    held = {one.arn for one in found if isinstance(one, ManagedPolicy)}
-    return Details(partition, account, (own, *found), tuple(sorted(_attached(found) - held)),
-                   left.get("IsTruncated") is True, check_documents(found))
+    found = count_elsewhere(found)
+    return Details(partition, account, (Account(account=account, extra=extra), *found), unresolved,
+                   tuple(remarks_on(left, found, unresolved)), check_documents(found))
 
 
 def _each(members: Members) -> Iterator[AnyEntity]:
@@ -104,26 +110,32 @@ def _check_once(found: list[AnyEntity], place: str) -> None:
         seen.add(one.key)
 
 
-def _whose(found: list[AnyEntity], place: str) -> tuple[str, tuple[str, ...]]:
-    """The partition and the accounts. Exports that were put together from several have more than one; the first is
-    the one that most entities are of."""
-    counts = Counter(one.account for one in found)
-    accounts = sorted((one for one in counts if one != _PLATFORM), key=lambda one: (-counts[one], one))
-    partitions = {getattr(one, "arn", "").split(":")[1] for one in found}
-    if not accounts or len(partitions) != 1:
-        raise DocumentError(Fault(f"this names {len(accounts)} accounts in {len(partitions)} partitions; there has to "
-                                  "be an account, and one partition", file=place))
-    return partitions.pop(), (*accounts, _PLATFORM) if _PLATFORM in counts else tuple(accounts)
+def _partition(found: list[AnyEntity], place: str) -> str:
+    partitions = sorted({getattr(one, "arn", "").split(":")[1] for one in found})
+    if len(partitions) != 1:
+        raise DocumentError(Fault(f"ARNs have to be of one partition; these are of "
+                                  f"{_names(partitions)}", file=place))
+    return partitions[0]
 
 
-def _attached(found: list[AnyEntity]) -> set[str]:
-    arns: set[str] = set()
-    for one in found:
-        if isinstance(one, User | Group | Role):
-            arns.update(one.policies)
-        if isinstance(one, User | Role) and one.boundary:
-            arns.add(one.boundary)
-    return arns
+def _whose(found: list[AnyEntity], accounts: Sequence[str], place: str) -> list[str]:
+    """The account, and others that may be there too."""
+    homes = sorted({one.account for one in found if not _is_of_platform(one)})
+    if accounts and set(homes) <= set(accounts):
+        return list(dict.fromkeys(accounts))
+    if accounts or len(homes) != 1:
+        wanted = _names(accounts) if accounts else "one"
+        raise DocumentError(Fault(f"this speaks of the accounts {_names(homes)}, and should of {wanted}",
+                                  "name every account that is meant", file=place))
+    return homes
+
+
+def _is_of_platform(entity: AnyEntity) -> bool:
+    return isinstance(entity, ManagedPolicy) and entity.account == _PLATFORM
+
+
+def _names(found: Sequence[str]) -> str:
+    return ", ".join(f"'{one}'" for one in found) or "none"
 
 
 # --- entities -------------------------------------------------------------------------------------------
@@ -134,7 +146,7 @@ def _user(members: Members) -> User:
     if not all(isinstance(one, str) for one in groups):
         raise DocumentError(Fault("'GroupList' holds names of groups", file=members.place))
     return User(**_holding(members, "User"), groups=tuple(groups), boundary=_boundary(members), tags=_tags(members),
-                password_last_used=members.text("PasswordLastUsed", ""), extra=members.left)
+                password_last_used=members.date("PasswordLastUsed"), extra=members.left)
 
 
 def _group(members: Members) -> Group:
@@ -145,7 +157,7 @@ def _role(members: Members) -> Role:
     trust = members.left.pop("AssumeRolePolicyDocument", None)
     used = ""
     if (last := members.inner("RoleLastUsed")) is not None:
-        used = last.text("LastUsedDate", "")
+        used = last.date("LastUsedDate")
         if last.left or not used:  # an empty one says that the role was never used
             members.left["RoleLastUsed"] = last.left
     return Role(**_holding(members, "Role"), trust="" if trust is None else document_text(trust, members.place),
@@ -163,7 +175,7 @@ def _policy(members: Members) -> ManagedPolicy:
                                   file=members.place))
     return ManagedPolicy(**_named(members, "Policy"), versions=versions, default=default,
                          next_version=max(map(_number, versions)) + 1, description=members.text("Description", ""),
-                         tags=_tags(members), updated=members.text("UpdateDate", ""),
+                         tags=_tags(members), updated=members.date("UpdateDate"),
                          attachable=members.take("IsAttachable", bool, True), extra=members.left)
 
 
@@ -173,7 +185,7 @@ def _version(members: Members, default: str) -> PolicyVersion:
         raise DocumentError(Fault(f"it is said both that '{id}' is the default version and that it is not",
                                   file=members.place))
     return PolicyVersion(id=id, document=document_text(members.left.pop("Document", None), members.place),
-                         created=members.text("CreateDate", ""), extra=members.left)
+                         created=members.date("CreateDate"), extra=members.left)
 
 
 def _number(version: PolicyVersion) -> int:
@@ -192,7 +204,7 @@ def _named(members: Members, noun: str) -> dict[str, Any]:
     if key is None:
         raise DocumentError(Fault(f"'{arn}' is not an ARN of IAM's", file=members.place))
     return {"account": key.account, "arn": arn, "name": members.text(f"{noun}Name"), "path": members.text("Path", "/"),
-            "id": members.text(f"{noun}Id", ""), "created": members.text("CreateDate", "")}
+            "id": members.text(f"{noun}Id", ""), "created": members.date("CreateDate")}
 
 
 def _holding(members: Members, noun: str) -> dict[str, Any]:
