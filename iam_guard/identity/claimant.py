@@ -13,6 +13,7 @@ from typing import Any
 
 from iam_guard.errors import AuthenticationError
 from iam_guard.identity.claims import Claim, ClaimMapping, is_account
+from iam_guard.identity.sessions import SessionMapping, principal_from_session
 from iam_guard.model import Principal, entity_name
 
 MAX_NAME = 255
@@ -49,6 +50,8 @@ def principal_from_claims(
     Raises:
         AuthenticationError: a claim that the mapping needs is absent or of another shape.
     """
+    if isinstance(mapping, SessionMapping):
+        return principal_from_session(claims, expires_at=expires_at)
     account = _account(claims, mapping)
     name = mapping.name_prefix + mapping.name.prefix + _caller_name(claims, mapping)
     attributes = _attributes(claims, mapping)

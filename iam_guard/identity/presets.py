@@ -13,6 +13,7 @@ from typing import TypedDict, Unpack
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.identity.claims import Claim, ClaimMapping
 from iam_guard.identity.issuer import GroupsResolver, InlineKeys, Issuer
+from iam_guard.identity.sessions import SessionMapping
 from iam_guard.model import EMPTY
 
 
@@ -266,3 +267,25 @@ def github_actions(
         required_claims={"repository_owner": trusted},
         claims=ClaimMapping(context=context, role=role, tags=tags, **mapping),
     )
+
+
+def token_service(
+    issuer: str, *, audience: Audience, jwks_url: str = "", jwks_file: str = "", keys: InlineKeys | None = None,
+    allow_http: bool = False,
+) -> Issuer:
+    """Our own token service: its tokens are sessions, and say themselves whose.
+
+    A session is refused when the role or user that it is of is not in the directory that the guard decides by.
+
+    Args:
+        issuer: The name of the token service, as in its tokens.
+        audience: What its tokens are for.
+        jwks_url: Where its keys are; the default is the issuer's ``/jwks.json``.
+        jwks_file: Or a file with them.
+        keys: Or the keys themselves.
+        allow_http: As for :class:`Issuer`.
+    """
+    if not (jwks_url or jwks_file or keys):
+        jwks_url = f"{issuer.rstrip('/')}/jwks.json"
+    return Issuer(issuer, audience=audience, algorithms=("EdDSA",), jwks_url=jwks_url, jwks_file=jwks_file, keys=keys,
+                  allow_http=allow_http, token_types=("at+jwt",), claims=SessionMapping())

@@ -7,12 +7,14 @@ know of a session, so that a request is decided without asking anybody.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
 from iam_guard.errors import AuthenticationError, PolicyDocumentError
+from iam_guard.identity.claims import ClaimMapping
 from iam_guard.model import ContextValue, Principal, PrincipalKind
 from iam_guard.policy.document import Mode, PolicyDocument, PolicyKind
 from iam_guard.policy.parse import parse_policy
@@ -52,6 +54,16 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     provider: str = ""
     mfa_at: int | None = None
     keys: dict[str, str | tuple[str, ...]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionMapping(ClaimMapping):
+    """In place of a mapping of claims: the token is a session and says itself whom it names.
+
+    Its names are the directory's own, so that they mean the same as those of any issuer mapped into its accounts.
+    """
+
+    shares_names: bool = True
 
 
 def principal_from_session(claims: Mapping[str, Any], *, expires_at: float) -> Principal:

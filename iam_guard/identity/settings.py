@@ -33,7 +33,7 @@ T = TypeVar("T")
 PRESETS: Mapping[str, Callable[..., Issuer]] = MappingProxyType({
     preset.__name__: preset
     for preset in (presets.keycloak, presets.auth0, presets.cognito, presets.entra, presets.okta, presets.google,
-                   presets.kubernetes, presets.github_actions)
+                   presets.kubernetes, presets.github_actions, presets.token_service)
 })
 
 
@@ -144,8 +144,8 @@ def _from_preset(settings: IssuerSettings, members: dict[str, Any], mapping: dic
 
 def _options_taken_by(preset: Callable[..., Issuer]) -> Iterable[str]:
     """Names of the mapping options behind the ``**mapping`` of a preset."""
-    (taken,) = get_args(get_type_hints(preset)["mapping"])
-    return get_type_hints(taken)
+    hints = get_type_hints(preset)
+    return get_type_hints(get_args(hints["mapping"])[0]) if "mapping" in hints else ()
 
 
 def _mapping_members(settings: MappingSettings) -> dict[str, Any]:

@@ -50,11 +50,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "token_service"])
 def test_every_preset(name: str) -> None:
     settings = {"preset": name, "audience": "a", "options": OPTIONS[name], "leeway": 5, "claims": {"account": "t1"}}
     found = read_issuer(settings)
     assert (found.leeway, found.audience, found.claims.account) == (5.0, "a", "t1")
+
+
+def test_the_preset_of_our_own_token_service() -> None:
+    settings = {"preset": "token_service", "audience": "a", "options": {"issuer": "https://sts.example"}, "leeway": 5}
+    found = read_issuer(settings)
+    assert (found.issuer, found.leeway, found.token_types) == ("https://sts.example", 5.0, ("at+jwt",))
+    assert found.jwks_url == "https://sts.example/jwks.json"
 
 
 def test_a_preset_with_a_role() -> None:
@@ -76,6 +83,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "unknown preset": ({"audience": "a", "preset": "otka"}, "/preset"),
     "unknown option": ({"audience": "a", "preset": "okta", "options": {"domain": "d", "x": "y"}}, "/options/x"),
     "missing option": ({"audience": "a", "preset": "okta"}, "/options"),
+    "a mapping of what is a session": ({"audience": "a", "preset": "token_service", "options": {"issuer": "i"},
+                                        "claims": {"account": "t1"}}, "/claims/account"),
     "what the preset decides": ({"audience": "a", "preset": "okta", "options": {"domain": "d"},
                                  "claims": {"name": {"claim": "sub"}}}, "/claims/name"),
     "options without preset": ({"audience": "a", "issuer": "i", "options": {}}, "/options"),
