@@ -5,6 +5,7 @@
     │   ├── PolicyDocumentError    ... and the text is a policy
     │   └── ConfigurationError     ... and the text (or call) configures the guard
     ├── AuthenticationError      credentials were sent and are not acceptable
+    │   └── BodyNeededError        ... as long as the body, which they cover, has not been handed over
     ├── AccessDeniedError        a Decision said no and somebody asked to enforce it
     ├── RequestRefusedError      the request itself is malformed or ambiguous
     ├── UnavailableError         a decision cannot be made now (nothing loaded, keys never fetched)
@@ -113,6 +114,18 @@ class AuthenticationError(IAMGuardError):
         self.description = description
         self.code = code
         self.detail = detail or description
+
+
+class BodyNeededError(AuthenticationError):
+    """Credentials cover the body of the request: ask again with :attr:`HTTPRequest.body` set.
+
+    A door that hands bodies over (see :class:`iam_guard.http.body.RequestBody`) asks again; for any other this is
+    the refusal that it has to be.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("The request signature cannot be checked here",
+                         detail="the signature covers the body, which this door does not hand over")
 
 
 class AccessDeniedError(IAMGuardError):

@@ -10,12 +10,14 @@ from typing import Any
 
 import msgspec
 
+from iam_guard.asgi.body import HeldBody
 from iam_guard.asgi.cors import is_preflight
 from iam_guard.asgi.denials import Denials
 from iam_guard.asgi.facts import Resolver, resolve, with_given
 from iam_guard.asgi.rules import Rules
+from iam_guard.asgi.types import Receive
 from iam_guard.engine.decision import Verdict
-from iam_guard.errors import AccessDeniedError, ConfigurationError, IAMGuardError, UnavailableError
+from iam_guard.errors import AccessDeniedError, BodyNeededError, ConfigurationError, IAMGuardError, UnavailableError
 from iam_guard.guard import InformedCaller, Question
 from iam_guard.http.context import request_keys
 from iam_guard.http.mapper import Match, Unmapped
@@ -60,18 +62,19 @@ class Judge:
         self.counts: dict[str, int] = defaultdict(int)
         self.denials = Denials(rules, self.counts)
 
-    async def judge(self, scope: Mapping[str, Any]) -> Admission | Denial:
-        """Admit or deny; an error of any kind is a denial."""
+    async def judge(self, scope: Mapping[str, Any], receive: Receive) -> Admission | Denial:
+        """Admit or deny; an error of any kind is a denial. Only who signed the body has *receive* called."""
         request: HTTPRequest | None = None
         try:
             request = HTTPRequest.from_scope(scope, self._rules.edge)
-            return await self._judged(request, scope)
+            return await self._judged(request, scope, receive)
         except Exception as error:
             if not isinstance(error, IAMGuardError) or isinstance(error, ConfigurationError):
                 _logger.exception("a request is denied because of an error")
             return self.denials.of_error(error, request, sent=_as_sent(scope))
 
-    async def _judged(self, request: HTTPRequest, scope: Mapping[str, Any]) -> Admission | Denial:
+    async def _judged(self, request: HTTPRequest, scope: Mapping[str, Any],
+                      receive: Receive) -> Admission | Denial:
         rules = self._rules
         if request.method == "OPTIONS" and (answer := self._preflight(request)) is not None:
             return answer
@@ -79,7 +82,11 @@ class Judge:
         if isinstance(match, Match) and match.route.public:
             self.counts["public"] += 1
             return Admission(self._caller(_ANONYMOUS, request, scope, match.route.template))
-        principal = await rules.authenticator.authenticate(request)
+        try:
+            principal = await rules.authenticator.authenticate(request)
+        except BodyNeededError:
+            msgspec.structs.force_setattr(request, "body", HeldBody(receive))
+            principal = await rules.authenticator.authenticate(request)
         if principal is None:
             if not rules.allow_anonymous or isinstance(match, Unmapped):
                 return self.denials.of_anonymous(request)

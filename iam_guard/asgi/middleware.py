@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from iam_guard.asgi.body import HeldBody
 from iam_guard.asgi.census import refuse_unguarded
 from iam_guard.asgi.cors import CORSSettings
 from iam_guard.asgi.denying import ANSWERED, register_handlers, send_denial
@@ -105,7 +106,7 @@ class IAMGuardMiddleware:
         elif kind == "http" or kind == "websocket":
             before = current_caller.get()
             try:
-                verdict = await self._judge.judge(scope)
+                verdict = await self._judge.judge(scope, receive)
                 if isinstance(verdict, Denial):
                     await send_denial(verdict, scope, send)
                 else:
@@ -118,8 +119,12 @@ class IAMGuardMiddleware:
     async def _run(self, admission: Admission, receive: Receive, send: Send) -> None:
         scope = admission.caller.scope
         exchange = self._exchange(admission, receive, send)
+        body = admission.caller.request.body if admission.caller.request else None
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            if isinstance(body, HeldBody):
+                await body.run(self.app, scope, exchange.send)
+            else:
+                await self.app(scope, exchange.receive, exchange.send)
         except ANSWERED as error:
             if not exchange.started:
                 await send_denial(self._judge.denials.of_error(error, admission.caller.request), scope, send)

@@ -17,6 +17,7 @@ import msgspec
 
 from iam_guard.errors import RequestRefusedError
 from iam_guard.http.address import peer_text
+from iam_guard.http.body import RequestBody
 from iam_guard.http.edge import EdgeSettings as EdgeSettings
 from iam_guard.http.headers import check_headers
 from iam_guard.http.origin import kept_headers, told_by_proxy
@@ -54,6 +55,7 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
         http_version: ``1.0``, ``1.1``, ``2`` or ``3``.
         scope_path: Path with ``root_path``, as the application receives it.
         trusted: The peer is a trusted proxy.
+        body: The body, where a door hands it over to whoever checks credentials that cover it.
     """
 
     kind: Literal["http", "websocket"] = "http"
@@ -72,6 +74,7 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
     trusted: bool = False
     _index: Mapping[bytes, bytes] | None = None
     _query: Mapping[str, tuple[str, ...]] | None = None
+    body: RequestBody | None = None
 
     @classmethod
     def from_scope(cls, scope: Mapping[str, Any], edge: EdgeSettings = _STRICT) -> HTTPRequest:
