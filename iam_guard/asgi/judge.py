@@ -24,6 +24,7 @@ from iam_guard.http.mapper import Match, Unmapped
 from iam_guard.http.request import HTTPRequest
 from iam_guard.http.response import Denial
 from iam_guard.http.route import Pair
+from iam_guard.http.tls import with_client_certificates
 from iam_guard.identity.caller import current_caller
 from iam_guard.model import Principal
 
@@ -67,6 +68,8 @@ class Judge:
         request: HTTPRequest | None = None
         try:
             request = HTTPRequest.from_scope(scope, self._rules.edge)
+            if (extensions := scope.get("extensions")) and (tls := extensions.get("tls")):
+                with_client_certificates(request, tls)
             return await self._judged(request, scope, receive)
         except Exception as error:
             if not isinstance(error, IAMGuardError) or isinstance(error, ConfigurationError):

@@ -56,6 +56,7 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
         scope_path: Path with ``root_path``, as the application receives it.
         trusted: The peer is a trusted proxy.
         body: The body, where a door hands it over to whoever checks credentials that cover it.
+        tls_chain: Certificates of the client in PEM form, its own first, where the server's TLS layer tells them.
     """
 
     kind: Literal["http", "websocket"] = "http"
@@ -75,6 +76,7 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
     _index: Mapping[bytes, bytes] | None = None
     _query: Mapping[str, tuple[str, ...]] | None = None
     body: RequestBody | None = None
+    tls_chain: tuple[str, ...] = ()
 
     @classmethod
     def from_scope(cls, scope: Mapping[str, Any], edge: EdgeSettings = _STRICT) -> HTTPRequest:

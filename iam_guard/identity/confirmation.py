@@ -6,6 +6,7 @@ understood cannot be checked and therefore is never met.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from hmac import compare_digest
@@ -23,6 +24,11 @@ CERTIFICATE = "x5t#S256"
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 Confirmation = Mapping[str, str]
+
+
+def thumbprint(digest: bytes) -> str:
+    """A SHA-256 digest as confirmations write it (RFC 7515 section 2)."""
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def read_confirmation(claims: Mapping[str, Any]) -> Confirmation:
@@ -51,8 +57,8 @@ def check_confirmation(bound: Confirmation, shown: Confirmation) -> None:
     Raises:
         AuthenticationError: something is missing or different.
     """
-    for method, thumbprint in bound.items():
-        if not compare_digest(thumbprint, shown.get(method, "")):
+    for method, expected in bound.items():
+        if not compare_digest(expected, shown.get(method, "")):
             raise _unmet(f"'{method}' of 'cnf' was not shown")
 
 

@@ -70,7 +70,7 @@ async def _follow(http: httpx.AsyncClient, url: httpx.URL) -> Answer:
                 continue
             if response.status_code != 200:
                 raise FetchError(f"'{url}' answered {response.status_code}")
-            document = read_object(await _read_body(response))
+            document = await read_answer(response)
             return Answer(document, _max_age(response.headers.get("Cache-Control", "")))
     raise FetchError(f"'{url}' redirects too often")
 
@@ -84,6 +84,16 @@ def _same_origin(url: httpx.URL, target: httpx.URL) -> httpx.URL:
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     """Scheme, host and port of *url* (RFC 6454 section 4)."""
     return url.scheme, url.host, url.port or {"https": 443, "http": 80}.get(url.scheme)
+
+
+async def read_answer(response: httpx.Response) -> dict[str, Any]:
+    """Read the body of *response*, which nobody has begun to read, as one JSON object.
+
+    Raises:
+        FetchError: it is too long, or in an encoding that was not asked for.
+        ValueError: it is no JSON object.
+    """
+    return read_object(await _read_body(response))
 
 
 async def _read_body(response: httpx.Response) -> bytes:

@@ -1,0 +1,106 @@
+"""BearerTokens: the Bearer scheme where tokens are of several kinds, or bound to client certificates."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
+from iam_guard.identity.authorization import authorization_scheme
+from iam_guard.identity.bearer import bearer_challenge, bearer_token
+from iam_guard.identity.certificate_proof import NO_CERTIFICATES, CertificateProof
+from iam_guard.identity.confirmation import check_confirmation
+from iam_guard.identity.token import MAX_TOKEN, malformed
+from iam_guard.identity.token_reader import ReadToken, TokenReader
+
+if TYPE_CHECKING:
+    from iam_guard.http.request import HTTPRequest
+    from iam_guard.model import Principal
+
+
+class BearerTokens:
+    """Turns ``Authorization: Bearer`` into a principal, by the reader whose kind of token was sent.
+
+    A token that is bound to a key of DPoP is refused here (RFC 9449 section 7.1): whoever stole it cannot choose
+    the scheme that asks for no proof.
+
+    Args:
+        readers: Asked in this order; the first that knows the shape reads the token.
+        realm: What challenges call this service.
+        resource_metadata: URL of the protected resource metadata, named in challenges.
+        certificates: Where the certificate is that a token may be bound to.
+
+    Raises:
+        ConfigurationError: there is no reader.
+    """
+
+    schemes = ("bearer",)
+
+    def __init__(self, readers: Sequence[TokenReader], *, realm: str = "api", resource_metadata: str = "",
+                 certificates: CertificateProof = NO_CERTIFICATES) -> None:
+        self._readers = Readers(readers)
+        self._challenges = (bearer_challenge(realm, resource_metadata),)
+        self._certificates = certificates
+
+    def carries(self, request: HTTPRequest) -> bool:
+        """See :class:`Way`."""
+        return authorization_scheme(request) == "bearer"
+
+    async def authenticate(self, request: HTTPRequest) -> Principal | None:
+        """Say who sent *request*; see :class:`Authenticator`."""
+        token = bearer_token(request)
+        if token is None:
+            return None
+        shown = self._certificates.shown(request)
+        found = await self._readers.read(token)
+        if found.type not in ("", "bearer"):
+            raise AuthenticationError("The access token is bound to a key", detail="it is no bearer token")
+        check_confirmation(found.confirmation, shown)
+        self._certificates.check_alone(request, found.confirmation)
+        return found.principal
+
+    def challenges(self) -> tuple[str, ...]:
+        """See :class:`Authenticator`."""
+        return self._challenges
+
+    async def start(self) -> None:
+        """Start all readers."""
+        await self._readers.start()
+
+    async def close(self) -> None:
+        """Close all readers."""
+        await self._readers.close()
+
+
+class Readers:
+    """Several readers of tokens, told apart by the shape of the token.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+
+    def __init__(self, readers: Sequence[TokenReader]) -> None:
+        if not readers:
+            raise ConfigurationError(Fault("nobody reads the tokens", "configure issuers or introspection"))
+        self._readers = readers
+
+    async def read(self, token: bytes) -> ReadToken:
+        """Have *token* read; see :class:`TokenReader`."""
+        if len(token) > MAX_TOKEN:
+            raise malformed(f"the token is longer than {MAX_TOKEN} characters")
+        for reader in self._readers:
+            if reader.reads(token):
+                return await reader.read(token)
+        raise malformed("the token has the shape of none that is read here")
+
+    async def start(self) -> None:
+        """Start all at once."""
+        await asyncio.gather(*(reader.start() for reader in self._readers))
+
+    async def close(self) -> None:
+        """Close all, also when closing one of them fails."""
+        async with AsyncExitStack() as stack:
+            for reader in self._readers:
+                stack.push_async_callback(reader.close)

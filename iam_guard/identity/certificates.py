@@ -1,0 +1,162 @@
+"""Client certificates as credentials: mutual TLS to principals (RFC 8705 section 2, SPIFFE X509-SVID).
+
+Whether a certificate is genuine is settled where TLS ends; here it is settled whom it names, and whether anybody of
+that name is expected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.identity.authorization import authorization_scheme
+from iam_guard.identity.claims import ClaimMapping
+from iam_guard.identity.client_certificate import CertificateSource, ClientCertificate, bad
+from iam_guard.identity.spiffe import read_spiffe_id
+from iam_guard.model import DEFAULT_ACCOUNT, DEFAULT_PARTITION, Principal
+
+if TYPE_CHECKING:
+    from iam_guard.http.request import HTTPRequest
+
+
+@dataclass(frozen=True)
+class KnownPeers:
+    """Holders of certificates that are expected here.
+
+    Attributes:
+        name: What their certificates have in common.
+        account: The account that they belong to.
+        role: The role that they play; empty makes them users.
+        partition: First field of their ARNs.
+
+    Raises:
+        ConfigurationError: the name, account or role cannot be one.
+    """
+
+    name: str
+    account: str = DEFAULT_ACCOUNT
+    role: str = ""
+    partition: str = DEFAULT_PARTITION
+
+    pattern: ClassVar[re.Pattern[str]]
+    folder: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if not self.pattern.fullmatch(self.name):
+            raise ConfigurationError(Fault(f"'{self.name}' is not a name of this kind", "write it in lower case",
+                                           "/name"))
+        self.mapping()
+
+    @property
+    def path(self) -> str:
+        """IAM path of those that are users."""
+        return f"/{self.folder}/{self.name}/"
+
+    def mapping(self) -> ClaimMapping:
+        """The names that they can have, as issuers tell theirs."""
+        return ClaimMapping(account=self.account, role=self.role or None, partition=self.partition, path=self.path,
+                            name_prefix=self.issuer if self.role else "")
+
+    @property
+    def issuer(self) -> str:
+        """Who vouches for them."""
+        return f"{self.folder}://{self.name}"
+
+    def principal(self, name: str, subject: str, found: ClientCertificate, attributes: dict[str, Any]) -> Principal:
+        """The principal of one of them: its *name* among them, and the whole *subject*."""
+        more: dict[str, Any] = {
+            "account": self.account, "partition": self.partition, "issuer": self.issuer, "subject": subject,
+            "attributes": {"cert:thumbprint": found.thumbprint, **attributes}, "expires_at": found.not_after,
+        }
+        if self.role:
+            # The ARN of a session says nothing of a path, so the name has to say it all.
+            return Principal.role_session(self.role, subject, **more)
+        return Principal.user(name, path=self.path, **more)
+
+
+class TrustDomain(KnownPeers):
+    """Workloads of a SPIFFE trust domain; see :class:`KnownPeers`."""
+
+    pattern, folder = re.compile(r"[a-z0-9._-]{1,255}", re.ASCII), "spiffe"
+
+
+class Host(KnownPeers):
+    """A machine that is known by the one host name in its certificate; see :class:`KnownPeers`."""
+
+    pattern, folder = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+", re.ASCII), "host"
+
+
+class CertificateAuthenticator:
+    """Turns a client certificate into a principal.
+
+    Args:
+        source: Where the certificate of a request is.
+        trust_domains: Whose workloads are known.
+        hosts: Which machines are known.
+        proves_tokens: A certificate beside a token is the token's proof; whether it is one, the reader of the
+            token finds out.
+
+    Raises:
+        ConfigurationError: nobody is known, or somebody twice.
+    """
+
+    schemes: tuple[str, ...] = ()
+
+    def __init__(self, source: CertificateSource, *, trust_domains: Sequence[TrustDomain] = (),
+                 hosts: Sequence[Host] = (), proves_tokens: bool = False) -> None:
+        self._domains = {one.name: one for one in trust_domains}
+        self._hosts = {one.name: one for one in hosts}
+        if len(self._domains) + len(self._hosts) != len(trust_domains) + len(hosts):
+            raise ConfigurationError(Fault("a trust domain or host is listed twice", "join both into one"))
+        if not self._domains and not self._hosts:
+            raise ConfigurationError(Fault("no certificate names anybody", "list 'trust_domains' or 'hosts'"))
+        self._source, self._proves_tokens = source, proves_tokens
+
+    def carries(self, request: HTTPRequest) -> bool:
+        """See :class:`Way`."""
+        if self._source.find(request) is None:
+            return False
+        return not (self._proves_tokens and authorization_scheme(request) in ("bearer", "dpop"))
+
+    async def authenticate(self, request: HTTPRequest) -> Principal | None:
+        """Say whom the certificate of *request* names; see :class:`Authenticator`."""
+        found = self._source.find(request)
+        if found is None:
+            return None
+        if not found.is_leaf:
+            raise bad("it may sign other certificates, so it names no caller")
+        spiffe = any(uri.lower().startswith("spiffe:") for uri in found.uris)
+        return self._workload(found) if spiffe else self._host(found)
+
+    def _workload(self, found: ClientCertificate) -> Principal:
+        try:
+            named, = map(read_spiffe_id, found.uris)
+        except ValueError:
+            raise bad("it does not hold exactly one URI that is a SPIFFE id") from None
+        domain = self._domains.get(named.trust_domain)
+        if domain is None:
+            raise bad("its trust domain is none that is known")
+        attributes = {"spiffe:id": str(named), "spiffe:trustdomain": named.trust_domain, "spiffe:path": named.path}
+        return domain.principal(named.path[1:], str(named), found, attributes)
+
+    def _host(self, found: ClientCertificate) -> Principal:
+        if found.uris or len(found.dns_names) != 1:
+            raise bad("it does not hold exactly one host name and nothing else")
+        host = self._hosts.get(found.dns_names[0].lower())
+        if host is None:
+            raise bad("its host name is none that is known")
+        return host.principal(host.name, host.issuer, found, {})
+
+    def challenges(self) -> tuple[str, ...]:
+        """None: a client cannot be asked for a certificate over HTTP."""
+        return ()
+
+    async def start(self) -> None:
+        """There is nothing to prepare."""
+
+    async def close(self) -> None:
+        """There is nothing to release."""
+
