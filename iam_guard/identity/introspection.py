@@ -26,7 +26,7 @@ from iam_guard.identity.discovery import is_key_url
 from iam_guard.identity.fetch import FetchError, new_client
 from iam_guard.identity.introspection_call import ClientSecret, ask
 from iam_guard.identity.token import malformed
-from iam_guard.identity.token_reader import ReadToken
+from iam_guard.identity.token_reader import ReadToken, looks_signed
 from iam_guard.model import Principal
 
 NOT_VALID = "The access token is not valid"
@@ -50,7 +50,7 @@ class Introspection:
             section 4).
         client: How this service proves to the issuer that it may ask.
         claims: How an answer becomes a principal.
-        signed: Ask about tokens with three parts as well, which look like signed ones.
+        signed: Ask about tokens as well that look like signed ones.
         leeway: Seconds that clocks may differ, at most 60.
         cache_seconds: How long an answer is believed; 0 asks about every request.
         allow_http: Ask over plain http; for closed networks only.
@@ -120,8 +120,8 @@ class IntrospectionReader:
         self._asking: dict[bytes, asyncio.Task[_Known]] = {}
 
     def reads(self, token: bytes) -> bool:
-        """Tokens with three parts are left to who verifies signatures."""
-        return self._told.signed or token.count(b".") != 2
+        """Signed tokens are left to who verifies signatures, unless told otherwise."""
+        return self._told.signed or not looks_signed(token)
 
     async def start(self) -> None:
         """Nothing has to be fetched in advance."""

@@ -31,7 +31,7 @@ from iam_guard.identity.jwks import DEFAULT_REFRESH, KeySource, RefreshSettings
 from iam_guard.identity.key_sources import is_fetched, open_key_source
 from iam_guard.identity.keys import Algorithm, KeySet, VerificationKey
 from iam_guard.identity.token import MAX_TOKEN, UnverifiedToken, malformed, read_token
-from iam_guard.identity.token_reader import ReadToken
+from iam_guard.identity.token_reader import ReadToken, looks_signed
 from iam_guard.model import EMPTY, Principal
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ class JWTAuthenticator:
         return authorization_scheme(request) == "bearer"
 
     def reads(self, token: bytes) -> bool:
-        """Signed tokens have three parts; see :class:`TokenReader`."""
-        return token.count(b".") == 2
+        """See :class:`TokenReader`."""
+        return looks_signed(token)
 
     def challenges(self) -> tuple[str, ...]:
         """See :class:`Authenticator`."""

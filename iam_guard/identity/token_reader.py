@@ -24,6 +24,14 @@ class ReadToken:
     type: str = ""
 
 
+def looks_signed(token: bytes) -> bool:
+    """Whether *token* has the shape of a signed one: three parts, the first of which begins an object.
+
+    Opaque tokens may have three parts too, such as the one in RFC 6750 section 2.1.
+    """
+    return token.startswith(b"e") and token.count(b".") == 2
+
+
 class TokenReader(Protocol):
     """Reads tokens of one kind, such as signed ones or opaque ones."""
 
