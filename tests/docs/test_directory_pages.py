@@ -14,6 +14,7 @@ from msgspec.structs import fields
 
 from iam_guard.answers.examiner import Certainty
 from iam_guard.cli.directory import app
+from iam_guard.directory.exchange.remarks import INCOMPLETE, UNKNOWN, UNRESOLVED
 from iam_guard.directory.operation import Operation
 from iam_guard.directory.operations import OPERATIONS
 from iam_guard.directory.operations.passwords import UpdateAccountPasswordPolicy
@@ -123,3 +124,8 @@ def test_anchors_lead_to_headings(page: Path) -> None:
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text("utf-8")):
         there = page.parent / target if target else page
         assert anchor in {heading.lower().replace(" ", "-") for heading in sections_of(there)}, f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("code", [UNRESOLVED, UNKNOWN, INCOMPLETE])
+def test_every_remark_on_an_import_is_told(code: str) -> None:
+    assert f"| `{code}` |" in CLI["import"]
