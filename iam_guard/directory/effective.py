@@ -137,8 +137,8 @@ class _Resources:
 
 
 def pages(reading: Reading, kind: Kind, account: str) -> Iterator[AnyEntity]:
-    """All entities of one kind and account, page by page."""
+    """All entities of one kind and account, whatever their paths, page by page."""
     after = ""
-    while found := reading.page(kind, account, after=after):
+    while found := reading.page(kind, account, path="", after=after):
         yield from found
         after = found[-1].key.name

@@ -124,6 +124,22 @@ def test_a_plus_is_a_plus() -> None:
         "arn:aws:s3:::b/a+b c")
 
 
+def test_the_path_is_that_of_the_name() -> None:
+    other = {"Path": ""}
+    details = read_details(changed(RoleDetailList=other))
+    assert [one.path for one in details.entities if isinstance(one, Role)] == ["/x/"]
+    assert there_and_back(changed(RoleDetailList=other))["RoleDetailList"][0]["Path"] == ""
+
+
+def test_what_was_taken_away_is_not_written(store: MemoryDirectoryStore) -> None:
+    bring_in(store, read_details(changed(UserDetailList={"Tags": [{"Key": "team", "Value": "red", "Hue": 7}]})), NOTE)
+    with store.write(NOTE) as tx:
+        tx.put(replace(tx.get(Key(Kind.USER, "123456789012", "ann")), boundary="", tags={}))  # type: ignore[type-var]
+    with store.read() as reading:
+        ann = write_details(reading, "123456789012")["UserDetailList"][0]
+    assert not {"PermissionsBoundary", "Tags"} & ann.keys()
+
+
 def test_pages_are_put_together() -> None:
     ben = SMALL["UserDetailList"][0] | {"UserName": "ben", "UserId": "AIDABEN", "Arn": f"{ME}:user/ben"}
     pages = ({"UserDetailList": [ben], "IsTruncated": True, "Marker": "next", "Later": "kept"}, SMALL)

@@ -203,8 +203,17 @@ def _named(members: Members, noun: str) -> dict[str, Any]:
     key = key_of(arn)
     if key is None:
         raise DocumentError(Fault(f"'{arn}' is not an ARN of IAM's", file=members.place))
-    return {"account": key.account, "arn": arn, "name": members.text(f"{noun}Name"), "path": members.text("Path", "/"),
+    return {"account": key.account, "arn": arn, "name": members.text(f"{noun}Name"), "path": _path(members, arn),
             "id": members.text(f"{noun}Id", ""), "created": members.date("CreateDate")}
+
+
+def _path(members: Members, arn: str) -> str:
+    """The path in the ARN, which is what counts. Where an export says another beside it, that is kept."""
+    folders = arn.partition("/")[2].rpartition("/")[0]
+    path = f"/{folders}/" if folders else "/"
+    if (given := members.text("Path", path)) != path:
+        members.left["Path"] = {path: given}
+    return path
 
 
 def _holding(members: Members, noun: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from iam_guard.directory.exchange.pages import TRUNCATED
 #: Codes of remarks.
 UNRESOLVED, UNKNOWN, INCOMPLETE = "unresolved_policy", "unknown_member", "incomplete_export"
 # Members that AWS documents and that entities have no place for, and what AWS documents within them.
-_KNOWN = frozenset({"AttachmentCount", "PermissionsBoundaryUsageCount", "InstanceProfileList"})
+_KNOWN = frozenset({"AttachmentCount", "PermissionsBoundaryUsageCount", "InstanceProfileList", "Path"})
 _WITHIN = {"PermissionsBoundary": frozenset({"PermissionsBoundaryType"}), "RoleLastUsed": frozenset({"Region"})}
 _WITHIN_EACH = {"AttachedManagedPolicies": frozenset({"PolicyName"}), "UserPolicyList": frozenset[str](),
                 "GroupPolicyList": frozenset[str](), "RolePolicyList": frozenset[str](), "Tags": frozenset[str]()}

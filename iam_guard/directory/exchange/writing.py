@@ -41,6 +41,15 @@ _BESIDE = frozenset({Kind.RESOURCE_POLICY, Kind.CONTROL_POLICY, Kind.UNIT, Kind.
 _HELD = frozenset({Kind.ACCOUNT, Kind.USER, Kind.GROUP, Kind.ROLE, Kind.POLICY, Kind.SETTINGS})
 
 
+# What the extra has of members that are written anew: it is nothing without the rest of them.
+_APART = {
+    Kind.USER: frozenset({"Path", "UserPolicyList", "AttachedManagedPolicies", "PermissionsBoundary", "Tags"}),
+    Kind.GROUP: frozenset({"Path", "GroupPolicyList", "AttachedManagedPolicies"}),
+    Kind.ROLE: frozenset({"Path", "RolePolicyList", "AttachedManagedPolicies", "PermissionsBoundary", "Tags"}),
+    Kind.POLICY: frozenset({"Path", "Tags"}),
+}
+
+
 class Documents(StrEnum):
     """How documents are written: as AWS's own command line prints them, as text, or as AWS's API does."""
 
@@ -154,7 +163,8 @@ def _role(role: Role, say: _Say) -> dict[str, Any]:
 
 def _policy(policy: ManagedPolicy, counted: dict[str, Counter[str]], say: _Say) -> dict[str, Any]:
     versions = [_version(one, policy.default, say) for one in reversed(policy.versions)]
-    return {**_named(policy, "Policy"), **count_all(policy, counted), "DefaultVersionId": policy.default,
+    policy = replace(policy, extra=count_all(policy, counted))
+    return {**_named(policy, "Policy"), "DefaultVersionId": policy.default,
             "IsAttachable": policy.attachable, **_if("Description", policy.description),
             **_if("UpdateDate", policy.updated), "PolicyVersionList": versions, **_tags(policy)}
 
@@ -168,8 +178,9 @@ def _version(version: PolicyVersion, default: str, say: _Say) -> dict[str, Any]:
 
 
 def _named(one: User | Group | Role | ManagedPolicy, noun: str) -> dict[str, Any]:
-    return {**one.extra, "Path": one.path, f"{noun}Name": one.name, **_if(f"{noun}Id", one.id), "Arn": one.arn,
-            **_if("CreateDate", one.created)}
+    kept = {name: value for name, value in one.extra.items() if name not in _APART[one.kind]}
+    return {**kept, "Path": _rest(one, "Path").get(one.path, one.path), f"{noun}Name": one.name,
+            **_if(f"{noun}Id", one.id), "Arn": one.arn, **_if("CreateDate", one.created)}
 
 
 def _holding(one: User | Group | Role, noun: str, say: _Say) -> dict[str, Any]:
