@@ -107,13 +107,18 @@ class AuthenticationError(IAMGuardError):
         description: For the client, printable ASCII without quotes; never repeats token contents.
         code: ``invalid_token`` (401) or ``invalid_request`` (400), as in RFC 6750 section 3.1.
         detail: For the log only: why, in terms an operator can act on.
+        scheme: The scheme whose challenge tells the client, such as ``DPoP``; by default the usual one for *code*.
+        headers: What the client is told besides, such as the nonce to use next.
     """
 
-    def __init__(self, description: str, *, code: str = "invalid_token", detail: str = "") -> None:
+    def __init__(self, description: str, *, code: str = "invalid_token", detail: str = "", scheme: str = "",
+                 headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(detail or description)
         self.description = description
         self.code = code
         self.detail = detail or description
+        self.scheme = scheme
+        self.headers = headers
 
 
 class BodyNeededError(AuthenticationError):

@@ -62,7 +62,7 @@ def stronger_login(description: str, *, acr_values: Iterable[str] = (), max_age:
 
 
 def with_error(challenges: Iterable[str], code: str, description: str = "", *,
-               scope: Iterable[str] = ()) -> tuple[str, ...]:
+               scope: Iterable[str] = (), scheme: str = "", **more: str) -> tuple[str, ...]:
     """Say in the challenge of the scheme that failed what was wrong; other schemes stay as they are.
 
     Args:
@@ -70,11 +70,13 @@ def with_error(challenges: Iterable[str], code: str, description: str = "", *,
         code: ``invalid_token``, ``invalid_request``; codes about proofs belong to ``DPoP``.
         description: Repeats nothing of the request.
         scope: Scopes to ask for.
+        scheme: The scheme that failed; by default the one that *code* belongs to.
+        more: Further parameters, such as ``max_age``.
     """
-    scheme = "DPoP" if "dpop" in code else "Bearer"
+    scheme = scheme or ("DPoP" if "dpop" in code else "Bearer")
     found = list(challenges)
     told = challenge("x", error=code, error_description=printable(description),
-                     scope=" ".join(scope)).removeprefix("x ")
+                     scope=" ".join(scope), **more).removeprefix("x ")
     for position, value in enumerate(found):
         name, space, _ = value.partition(" ")
         if name.lower() == scheme.lower():

@@ -125,8 +125,10 @@ def denial_for_authentication(error: AuthenticationError, challenges: Iterable[s
         style: How denials look.
     """
     problem = Problem.INVALID_REQUEST if error.code == "invalid_request" else Problem.INVALID_TOKEN
+    told = with_error(challenges, error.code, error.description, scheme=error.scheme)
+    more = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in error.headers]
     return _denial(problem, _sentence(error.description), request, style,
-                   decision_id=decision_id, challenges=with_error(challenges, error.code, error.description))
+                   decision_id=decision_id, challenges=told, more=more)
 
 
 def denial_for_scope(scopes: Iterable[str], challenges: Iterable[str], request: HTTPRequest | None = None, *,
@@ -190,9 +192,10 @@ class _Head(NamedTuple):
 
 
 def _denial(problem: Problem, detail: str, request: HTTPRequest | None, style: DenialStyle, *, decision_id: str,
-            action: str = "", challenges: tuple[str, ...] = ()) -> Denial:
-    more = [(b"www-authenticate", ", ".join(challenges).encode("ascii"))] if challenges else []
-    return _build(_Head(*problem.value), detail, request, style, decision_id=decision_id, action=action, more=more)
+            action: str = "", challenges: tuple[str, ...] = (), more: Iterable[tuple[bytes, bytes]] = ()) -> Denial:
+    told = [(b"www-authenticate", ", ".join(challenges).encode("ascii"))] if challenges else []
+    return _build(_Head(*problem.value), detail, request, style, decision_id=decision_id, action=action,
+                  more=[*told, *more])
 
 
 def _build(head: _Head, detail: str, request: HTTPRequest | None, style: DenialStyle, *, decision_id: str,
