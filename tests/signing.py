@@ -1,4 +1,4 @@
-"""Signed requests for tests: botocore signs, these keys are known, and the clock stands where the signature was made."""
+"""Signed requests for tests: botocore signs, the keys are known, the clock stands where the signature was made."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 REGION, SERVICE = "eu-central-1", "orders"
 HOST = "orders.example"
 ADA = Principal.user("ada", unique_id="AIDAEXAMPLE")
+STRICT = EdgeSettings()
 RULES = SignatureRules(REGION, SERVICE)
 
 
@@ -70,7 +71,7 @@ class Sent(dict[str, Any]):
         return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
     def header(self, name: str) -> str:
-        return next((value.decode() for key, value in self["headers"] if key == name.encode()), "")
+        return next((value.decode("latin-1") for key, value in self["headers"] if key == name.encode()), "")
 
     def with_headers(self, **changes: str | None) -> Sent:
         """The same with some headers replaced, added (at the end) or taken away."""
@@ -143,14 +144,14 @@ def door(rules: SignatureRules = RULES, *, keys: Keys | None = None, now: float 
 
 
 def ask(one: Sent, *, rules: SignatureRules = RULES, at: float | None = None,
-        authenticator: SigV4Authenticator | None = None, edge: EdgeSettings = EdgeSettings(),
+        authenticator: SigV4Authenticator | None = None, edge: EdgeSettings = STRICT,
         **more: Any) -> Principal | None:
     """Who a request is of, by a clock that stands *at* seconds after it was signed."""
     asked = authenticator or door(rules, now=one.made + (at or 0.0), **more)
     return asyncio.run(asked.authenticate(with_body(one, edge)))
 
 
-def with_body(one: Sent, edge: EdgeSettings = EdgeSettings()) -> HTTPRequest:
+def with_body(one: Sent, edge: EdgeSettings = STRICT) -> HTTPRequest:
     """The request as a door hands it over that holds bodies back."""
     request = HTTPRequest.from_scope(one, edge)
     if request.kind == "http":

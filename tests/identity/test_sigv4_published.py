@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import pytest
-from signing import Keys, ask, body_of, door, scope_of, sent
+from signing import STRICT, Keys, ask, body_of, door, scope_of, sent
 
 from iam_guard.errors import AuthenticationError
 from iam_guard.http.edge import EdgeSettings
@@ -93,7 +93,7 @@ def suite_scope(example: Example) -> tuple[list[tuple[str, str]], str]:
     return [*headers, authorization(SUITE_SCOPE, names, example.signature)], names
 
 
-def suite_ask(example: Example, edge: EdgeSettings = EdgeSettings()) -> Principal | None:
+def suite_ask(example: Example, edge: EdgeSettings = STRICT) -> Principal | None:
     headers, _ = suite_scope(example)
     path, mark, query = example.target.partition("?")
     one = scope_of(example.method, f"https://example.amazonaws.com{mark}{query}", headers, example.body)
