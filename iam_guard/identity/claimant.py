@@ -61,12 +61,13 @@ def principal_from_claims(
         "tags": _tags(claims, mapping), "attributes": attributes,
         "issuer": issuer, "subject": claims["sub"], "expires_at": expires_at,
     }
-    if mapping.role is None:
-        return Principal.user(name, **more)
-    attributes["aws:FederatedProvider"] = _provider_arn(issuer, account, mapping)
+    # A token is a temporary credential whomever it names: a user's older ones are revoked like a role's.
     issued = claims.get("iat", claims.get("auth_time"))
     if isinstance(issued, int | float):
         attributes["aws:TokenIssueTime"] = datetime.fromtimestamp(issued, UTC)
+    if mapping.role is None:
+        return Principal.user(name, **more)
+    attributes["aws:FederatedProvider"] = _provider_arn(issuer, account, mapping)
     return Principal.role_session(_one(claims, mapping.role, "role"), name, **more)
 
 

@@ -69,6 +69,12 @@ def test_without_iat_the_login_time_counts() -> None:
     assert found.context["aws:tokenissuetime"] == iso(NOW - 100)
 
 
+def test_a_token_of_a_user_is_a_temporary_credential_too() -> None:
+    assert principal(ClaimMapping(account="t1"), iat=NOW - 7).context["aws:tokenissuetime"] == iso(NOW - 7)
+    without = principal_from_claims(claims_of(without=("iat",)), ClaimMapping(), issuer="i", expires_at=1)
+    assert "aws:tokenissuetime" not in without.context
+
+
 def test_mw_36_nested_roles() -> None:
     found = principal(KEYCLOAK, realm_access={"roles": ["admin", "offline_access"]}, resource_access={
         "orders-api": {"roles": ["reader"]}, "account": {"roles": ["manage-account"]}, "realm": {"roles": ["admin"]}})
