@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
 
 _STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
-_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
+#: As HTTP writes dates (RFC 9110 section 5.6.7), and as botocore does.
+_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:GMT|-0000)")
 _FORMAT = "%Y%m%dT%H%M%SZ"
 
 
