@@ -26,6 +26,7 @@ from iam_guard.directory.exchange.supplied import read_policies
 from iam_guard.directory.exchange.writing import Documents, left_out, write_beside, write_details
 from iam_guard.directory.port import DirectoryStore, Entry, Note
 from iam_guard.directory.transfer import bring_in, copy
+from iam_guard.errors import DocumentError, Fault
 from iam_guard.store.urls import open_store
 
 IMPORT = ("aws iam get-account-authorization-details > account.json",
@@ -163,8 +164,16 @@ def copy_(
 
 def _copy(source: str, target: str, exact: bool, dry_run: bool, output: Format) -> None:
     with _opened(source) as one, _opened(target) as other, counting("entities") as tell:
+        _check_filled(one)
         entries = copy(one, other, _note("Copy"), exact=exact, dry_run=dry_run, progress=tell)
     _print(entries, dry_run, output)
+
+
+def _check_filled(source: DirectoryStore) -> None:
+    """A mistyped place is a new one, and an exact copy of nothing would remove everything."""
+    with source.read() as reading:
+        if next(iter(reading.scan()), None) is None:
+            raise DocumentError(Fault("there is nothing in it", "check where to copy from", file=source.url))
 
 
 @contextmanager

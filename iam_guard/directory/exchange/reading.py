@@ -24,7 +24,7 @@ from iam_guard.directory.entities import (
 from iam_guard.directory.exchange.counts import count_elsewhere
 from iam_guard.directory.exchange.members import Members, by_name
 from iam_guard.directory.exchange.naming import check_documents
-from iam_guard.directory.exchange.pages import Page, joined
+from iam_guard.directory.exchange.pages import TRUNCATED, Page, joined
 from iam_guard.directory.exchange.remarks import Remark, remarks_on, unresolved_of
 from iam_guard.directory.exchange.text import document_text
 from iam_guard.errors import DocumentError, Fault
@@ -76,6 +76,8 @@ def read_details(*pages: Page, accounts: Sequence[str] = (), supplied: Mapping[s
     partition, (account, *others) = _partition(found, members.place), _whose(found, accounts, members.place)
     found += [supplied[arn] for arn in unresolved_of(found) if arn in supplied]
     members.left.pop("ResponseMetadata", None)  # what an SDK says of one call
+    if members.left.get(TRUNCATED) is False:
+        del members.left[TRUNCATED]  # every whole export says so
     left, unresolved = members.left, unresolved_of(found)
     extra = ({ANSWER: left} if left else {}) | ({ALSO: others} if others else {})
     found = count_elsewhere(found)
