@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -27,20 +26,17 @@ class BearerTokens:
     the scheme that asks for no proof.
 
     Args:
-        readers: Asked in this order; the first that knows the shape reads the token.
+        readers: Who reads the tokens; started and closed with this.
         realm: What challenges call this service.
         resource_metadata: URL of the protected resource metadata, named in challenges.
         certificates: Where the certificate is that a token may be bound to.
-
-    Raises:
-        ConfigurationError: there is no reader.
     """
 
     schemes = ("bearer",)
 
-    def __init__(self, readers: Sequence[TokenReader], *, realm: str = "api", resource_metadata: str = "",
+    def __init__(self, readers: Readers, *, realm: str = "api", resource_metadata: str = "",
                  certificates: CertificateProof = NO_CERTIFICATES) -> None:
-        self._readers = Readers(readers)
+        self._readers = readers
         self._challenges = (bearer_challenge(realm, resource_metadata),)
         self._certificates = certificates
 
@@ -75,16 +71,20 @@ class BearerTokens:
 
 
 class Readers:
-    """Several readers of tokens, told apart by the shape of the token.
+    """Several readers of tokens, told apart by the shape of the token; schemes may share them.
+
+    Args:
+        readers: Asked in this order; the first that knows the shape reads the token.
 
     Raises:
         ConfigurationError: there is none.
     """
 
-    def __init__(self, readers: Sequence[TokenReader]) -> None:
+    def __init__(self, *readers: TokenReader) -> None:
         if not readers:
             raise ConfigurationError(Fault("nobody reads the tokens", "configure issuers or introspection"))
         self._readers = readers
+        self._is_started = False
 
     async def read(self, token: bytes) -> ReadToken:
         """Have *token* read; see :class:`TokenReader`."""
@@ -96,11 +96,14 @@ class Readers:
         raise malformed("the token has the shape of none that is read here")
 
     async def start(self) -> None:
-        """Start all at once."""
-        await asyncio.gather(*(reader.start() for reader in self._readers))
+        """Start all at once, for the first of the schemes that share them."""
+        if not self._is_started:
+            self._is_started = True
+            await asyncio.gather(*(reader.start() for reader in self._readers))
 
     async def close(self) -> None:
         """Close all, also when closing one of them fails."""
+        self._is_started = False
         async with AsyncExitStack() as stack:
             for reader in self._readers:
                 stack.push_async_callback(reader.close)

@@ -15,7 +15,7 @@ from tokens import IDP, NOW, FakeClock, authenticator, claims_of, request, token
 
 from iam_guard.errors import AuthenticationError, ConfigurationError, UnavailableError
 from iam_guard.http.request import HTTPRequest
-from iam_guard.identity.bearer_tokens import BearerTokens
+from iam_guard.identity.bearer_tokens import BearerTokens, Readers
 from iam_guard.identity.certificate_proof import CertificateProof
 from iam_guard.identity.claims import Claim, ClaimMapping
 from iam_guard.identity.client_certificate import CertificateSource, Place
@@ -66,7 +66,7 @@ def active(**more: Any) -> dict[str, Any]:
 
 def ask(asked: IntrospectionReader, text: str = "mF_9.B5f-4.1JqM", **more: Any) -> Principal:
     async def run() -> Principal | None:
-        return await BearerTokens([asked], **more).authenticate(request(f"Bearer {text}"))
+        return await BearerTokens(Readers(asked), **more).authenticate(request(f"Bearer {text}"))
     found = asyncio.run(run())
     assert found is not None
     return found
@@ -182,7 +182,7 @@ def test_many_requests_with_one_token_are_one_question() -> None:
     async def run() -> None:
         issuer.gate = asyncio.Event()
         asked = reader(issuer)
-        door = BearerTokens([asked])
+        door = BearerTokens(Readers(asked))
         waiting = [asyncio.create_task(door.authenticate(request("Bearer t"))) for _ in range(20)]
         await asyncio.sleep(0)
         waiting[0].cancel()  # one client that goes away takes nobody with it
@@ -200,7 +200,7 @@ def test_s18_no_more_than_so_many_questions_are_open() -> None:
 
     async def run() -> None:
         issuer.gate = asyncio.Event()
-        door = BearerTokens([reader(issuer)])
+        door = BearerTokens(Readers(reader(issuer)))
         waiting = [asyncio.create_task(door.authenticate(request(f"Bearer t{n}"))) for n in range(70)]
         for _ in range(5):
             await asyncio.sleep(0)
@@ -223,7 +223,7 @@ def test_what_cannot_be_a_token_costs_no_question(text: str) -> None:
 def test_signed_tokens_are_not_sent_to_anybody() -> None:
     issuer = Issuer(active(sub="somebody-else"))
     opaque = reader(issuer)
-    door = BearerTokens([authenticator(), opaque])
+    door = BearerTokens(Readers(authenticator(), opaque))
 
     async def run(text: str) -> Principal | None:
         return await door.authenticate(request(f"Bearer {text}"))
@@ -246,7 +246,7 @@ def test_a_token_that_is_bound_to_a_certificate_needs_it() -> None:
 
     def run(*chain: str) -> Principal | None:
         asked = request("Bearer t")
-        door = BearerTokens([reader(issuer)], certificates=proof)
+        door = BearerTokens(Readers(reader(issuer)), certificates=proof)
         return asyncio.run(door.authenticate(HTTPRequest(headers=asked.headers, tls_chain=chain)))
 
     assert run(pem(made)) is not None
@@ -261,7 +261,7 @@ def test_a_token_that_is_bound_to_a_certificate_needs_it() -> None:
 def test_s10_a_certificate_that_names_somebody_is_no_bystander(names_callers: bool, bound: bool, passes: bool) -> None:
     made = certificate(dns=("a.example",))
     answer = active(cnf={"x5t#S256": x5t(made)}) if bound else active()
-    door = BearerTokens([reader(Issuer(answer))],
+    door = BearerTokens(Readers(reader(Issuer(answer))),
                         certificates=CertificateProof(CertificateSource(Place.TLS, clock=FakeClock()), names_callers))
     asked = HTTPRequest(headers=request("Bearer t").headers, tls_chain=(pem(made),))
     if passes:
