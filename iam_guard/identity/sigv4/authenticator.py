@@ -13,7 +13,7 @@ from iam_guard.identity.access_keys import AccessKeys, KnownKey, TemporaryKeys
 from iam_guard.identity.clock import SteadyClock
 from iam_guard.identity.sigv4.canonical import canonical_request
 from iam_guard.identity.sigv4.chunks import ChunkCheck
-from iam_guard.identity.sigv4.claim import ALGORITHM, Claim, in_header, in_query, read_claim
+from iam_guard.identity.sigv4.claim import Claim, in_header, in_query, read_claim
 from iam_guard.identity.sigv4.coverage import check_coverage
 from iam_guard.identity.sigv4.dates import seconds_of
 from iam_guard.identity.sigv4.payload import (
@@ -25,7 +25,7 @@ from iam_guard.identity.sigv4.payload import (
     hash_of_body,
     hold_to,
 )
-from iam_guard.identity.sigv4.refusals import expired, malformed, not_valid
+from iam_guard.identity.sigv4.refusals import ALGORITHM, expired, malformed, not_valid
 from iam_guard.identity.sigv4.replay import ReplayWindow
 from iam_guard.identity.sigv4.rules import SignatureRules
 from iam_guard.identity.sigv4.signature import is_same, sign, signing_key, string_to_sign

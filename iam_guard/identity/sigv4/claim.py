@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iam_guard.identity.sigv4.dates import stamp_of_request
-from iam_guard.identity.sigv4.refusals import malformed, twice
+from iam_guard.identity.sigv4.refusals import ALGORITHM, malformed, twice
 from iam_guard.model import ascii_lower
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
 
-ALGORITHM = "AWS4-HMAC-SHA256"
 #: The parameter that the signature of a presigned URL cannot cover: itself.
 SIGNATURE_PARAMETER = "X-Amz-Signature"
 

@@ -6,7 +6,7 @@ import hmac
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from iam_guard.identity.sigv4.claim import ALGORITHM
+from iam_guard.identity.sigv4.refusals import ALGORITHM
 
 if TYPE_CHECKING:
     from iam_guard.identity.sigv4.claim import Claim
