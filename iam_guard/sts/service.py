@@ -70,7 +70,7 @@ class TokenService:
     # --- roles ----------------------------------------------------------------------------------------------
 
     def assume_role(self, caller: Principal, wanted: AssumeRole, *, client: str = "") -> Grant:
-        """Give a session of a role to a user, or to a session of another role.
+        """Give a session of a role to a user, to a session of another role, or to a service that acts for itself.
 
         Args:
             caller: Who asks.
@@ -83,7 +83,7 @@ class TokenService:
             UnavailableError: the directory or the keys cannot be had.
         """
         parameters.check_role_request(wanted)
-        self._check_caller(caller, PrincipalKind.USER, PrincipalKind.ROLE_SESSION)
+        self._check_caller(caller, PrincipalKind.USER, PrincipalKind.ROLE_SESSION, PrincipalKind.SERVICE)
         chained = caller.kind is PrincipalKind.ROLE_SESSION
         tags = session_tags(caller, wanted.tags, wanted.transitive_tag_keys)
         source = _source_identity(caller, wanted.source_identity)

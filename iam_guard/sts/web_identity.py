@@ -20,6 +20,9 @@ from iam_guard.model import DEFAULT_ACCOUNT, EMPTY, ContextValue, Principal, Pri
 TAGS_CLAIM, SOURCE_CLAIM = "https://aws.amazon.com/tags", "https://aws.amazon.com/source_identity"
 # Tokens of this provider name the application in 'azp'; their 'aud' may be that of a server behind it.
 _NAMES_CLIENT_IN_AZP = frozenset({"accounts.google.com"})
+# Providers that trust policies name by host, since no account has to set them up (IAM, "Principal").
+_KNOWN_TO_ALL = frozenset({"accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com",
+                           "www.amazon.com"})
 _CLAIMS = ("sub", "azp", "amr")
 
 
@@ -70,7 +73,8 @@ class WebIdentity:
 
     def caller(self, account: str, partition: str) -> Principal:
         """The caller as the roles of an account know it; it has no policies of its own."""
-        arn = f"arn:{partition}:iam::{account}:oidc-provider/{self.provider.host}"
+        host = self.provider.host
+        arn = host if host in _KNOWN_TO_ALL else f"arn:{partition}:iam::{account}:oidc-provider/{host}"
         attributes: dict[str, ContextValue] = {**self.keys, "aws:FederatedProvider": arn}
         return Principal(PrincipalKind.WEB_IDENTITY, arn, account, attributes=attributes,
                          issuer=self.provider.issuer.issuer, subject=self.subject)
