@@ -70,7 +70,8 @@ def policy_store(settings: SettingsFile, origin: Origin) -> FilePolicyStore | Di
     if isinstance(place, PolicySettings):
         return FilePolicyStore(origin.path(place.folder), partition=wanted.partition, account=wanted.account)
     url = _url(settings, place, origin)
-    return DirectoryPolicyStore(partial(_open, url), partition=wanted.partition, account=wanted.account)
+    return DirectoryPolicyStore(partial(_open, url), partition=wanted.partition, account=wanted.account,
+                                known_only=place.known_only)
 
 
 @contextmanager

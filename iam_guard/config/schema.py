@@ -37,11 +37,13 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             it: ``{env: NAME}`` or ``{file: PATH}``.
         poll_seconds: How often it is asked when no change is reported.
         max_unsynced: Seconds without an answer after which nobody is let in.
+        known_only: Deny users and roles that are not in it everything, whatever their token says.
     """
 
     url: Any
     poll_seconds: Seconds = 3.0
     max_unsynced: Seconds = 300.0
+    known_only: bool = False
 
 
 class RouteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

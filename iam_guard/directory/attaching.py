@@ -34,11 +34,16 @@ from iam_guard.engine.attachments import DECISIVE_SERVICES, Attachments, Guardra
 from iam_guard.errors import ConfigurationError, DocumentError, Fault
 from iam_guard.model import ascii_lower
 from iam_guard.policy.document import Mode, PolicyKind
+from iam_guard.policy.parse import parse_policy
 
 _log = logging.getLogger("iam_guard.directory")
 SETTINGS = Key(Kind.SETTINGS, "", "")
 _ARN = re.compile(r"arn:[^:]*:iam::([^:]*):(user|role|group|policy)/(?:.*/)?([^/]+)")
 _OF_THE_TREE = frozenset({Kind.ORGANIZATION, Kind.UNIT, Kind.CONTROL_POLICY})
+
+#: All that a user or role holds that is not there, where only known ones are served.
+_NOBODY = Policy("not-in-the-directory", parse_policy(
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}'))
 
 #: How many documents, and how many things made of them, are remembered; the rest is read again when asked for.
 MAX_DOCUMENTS = 65_536
@@ -52,9 +57,13 @@ class Attaching:
     Args:
         documents: How many documents are remembered.
         holders: How many users and roles are.
+        known_only: Whether users and roles that an image does not have are denied everything, whatever their token
+            and the policies of resources say. Without it they have what is granted to everyone and to their name.
     """
 
-    def __init__(self, *, documents: int = MAX_DOCUMENTS, holders: int = MAX_HOLDERS) -> None:
+    def __init__(self, *, documents: int = MAX_DOCUMENTS, holders: int = MAX_HOLDERS,
+                 known_only: bool = False) -> None:
+        self._known_only = known_only
         self._documents = Documents(documents)
         self._holders: Derived[str, Holder | None] = Derived(self._holder, holders)
         self._groups: Derived[str, tuple[Policy, ...] | None] = Derived(self._group, MAX_OTHERS)
@@ -125,7 +134,7 @@ class Attaching:
         key = key_of(arn)
         found = lookup.get(key) if key is not None else None
         if not isinstance(found, User | Role) or found.arn != arn:
-            return None
+            return Holder(arn, (_NOBODY,)) if self._known_only and key is not None else None
         try:
             boundary = self._managed(lookup, found.boundary, PolicyKind.BOUNDARY) if found.boundary else None
             groups = self._groups_of(lookup, found) if isinstance(found, User) else ()

@@ -30,13 +30,15 @@ class DirectoryPolicyStore:
         open: Opens the directory; called when it is first needed, and again until it succeeds.
         partition: Second field of every ARN; by default what the directory says. It may not say otherwise.
         account: The account that names without one belong to; likewise.
+        known_only: Whether users and roles that are not in the directory are denied everything.
     """
 
-    def __init__(self, open: Callable[[], DirectoryStore], *, partition: str = "", account: str = "") -> None:
+    def __init__(self, open: Callable[[], DirectoryStore], *, partition: str = "", account: str = "",
+                 known_only: bool = False) -> None:
         self._open, self._partition, self._account = open, partition, account
         self._store: DirectoryStore | None = None
         self._image: Image | None = None
-        self._attaching = Attaching()
+        self._attaching = Attaching(known_only=known_only)
         self._lock = threading.RLock()
 
     def home(self) -> tuple[str, str]:

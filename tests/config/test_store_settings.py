@@ -10,7 +10,7 @@ import pytest
 
 from iam_guard.config import load_settings
 from iam_guard.directory.entities import Settings as DirectorySettings
-from iam_guard.directory.entities import User
+from iam_guard.directory.entities import StandingPolicy, User
 from iam_guard.directory.port import DirectoryStore, Note
 from iam_guard.errors import ConfigurationError, UnavailableError
 from iam_guard.model import Principal
@@ -126,3 +126,17 @@ def test_a_directory_of_another_partition_than_the_settings_is_refused(settings:
     settings.write_text(f"{SETTINGS}resources: {{partition: other}}\n")
     wiring = load_settings(settings).build()
     assert "the partition is 'acme' in the directory and 'other' in the settings" in wiring.refresher.status().error
+
+
+def test_only_those_whom_the_directory_has_may_be_served(settings: Path, store: DirectoryStore) -> None:
+    eve = Principal.user("eve", account="111122223333", partition="acme")
+    with store.write(NOTE) as tx:
+        tx.put(StandingPolicy(account="111122223333", name="Read", reach="everyone", document=READ))
+
+    def answers() -> list[bool]:
+        guard = load_settings(settings).build().guard
+        return [bool(guard.authorize(who, "docs:Read", "docs:document/7")) for who in (ANN, eve)]
+
+    assert answers() == [True, True]
+    settings.write_text(SETTINGS.replace("sqlite:///iam.db", "{url: 'sqlite:///iam.db', known_only: true}"))
+    assert answers() == [True, False]
