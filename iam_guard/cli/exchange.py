@@ -25,7 +25,7 @@ from iam_guard.directory.exchange.remarks import Remark
 from iam_guard.directory.exchange.supplied import read_policies
 from iam_guard.directory.exchange.writing import Documents, left_out, write_beside, write_details
 from iam_guard.directory.port import DirectoryStore, Entry, Note
-from iam_guard.directory.transfer import bring_in, copy
+from iam_guard.directory.transfer import bring_in, copy, remarks_in
 from iam_guard.errors import DocumentError, Fault
 from iam_guard.store.urls import open_store
 
@@ -77,12 +77,13 @@ def import_(
         return
     details = read_details(*map(_text, files), accounts=account, supplied=_supplied(policies), file=str(files[0]))
     beside = Beside() if alone else _beside(files[0].parent)
-    for remark in details.remarks:
-        note(f"{remark.code}: {remark.where}: {remark.text}")
     with _opened(store) as target, counting("entities", len(details.entities) + len(beside.resources)) as tell:
+        remarks = remarks_in(target, details)
         entries = bring_in(target, details, _note("Import"), exact=exact, dry_run=dry_run, beside=beside,
                            progress=tell)
-    _print(entries, dry_run, output, details.remarks)
+    for remark in remarks:
+        note(f"{remark.code}: {remark.where}: {remark.text}")
+    _print(entries, dry_run, output, remarks)
 
 
 def _import_folder(files: list[Path], is_aws: bool, store: str, exact: bool, dry_run: bool, output: Format) -> None:

@@ -27,6 +27,7 @@ from iam_guard.directory.entities import (
 from iam_guard.directory.exchange.beside import Beside, entities_of
 from iam_guard.directory.exchange.naming import with_ids
 from iam_guard.directory.exchange.reading import Details
+from iam_guard.directory.exchange.remarks import UNRESOLVED, Remark
 from iam_guard.directory.guardrails import ORGANIZATION
 from iam_guard.directory.port import DirectoryStore, Entry, Note, Reading
 from iam_guard.errors import DocumentError, Fault
@@ -68,6 +69,19 @@ def bring_in(store: DirectoryStore, details: Details, note: Note, *, exact: bool
         return entities, _of_account(reading, details.account) if exact else ()
 
     return _perform(store, wanted, note, dry_run, progress)
+
+
+def remarks_in(store: DirectoryStore, details: Details) -> tuple[Remark, ...]:
+    """What there is to know about an import, but for policies that the directory holds already."""
+    with store.read() as reading:
+        held = {arn for arn in details.unresolved if _holds(reading, arn)}
+    return tuple(one for one in details.remarks if one.code != UNRESOLVED or one.where not in held)
+
+
+def _holds(reading: Reading, arn: str) -> bool:
+    key = key_of(arn)
+    found = None if key is None else reading.get(key)
+    return isinstance(found, ManagedPolicy) and found.arn == arn
 
 
 def copy(source: DirectoryStore, target: DirectoryStore, note: Note, *, exact: bool = False, dry_run: bool = False,

@@ -16,7 +16,7 @@ from iam_guard.directory.exchange.reading import read_details
 from iam_guard.directory.exchange.supplied import read_policies
 from iam_guard.directory.exchange.writing import Documents, write_details
 from iam_guard.directory.port import Note
-from iam_guard.directory.transfer import bring_in, copy
+from iam_guard.directory.transfer import bring_in, copy, remarks_in
 from iam_guard.errors import DocumentError
 from iam_guard.store.memory_directory import MemoryDirectoryStore
 
@@ -221,6 +221,14 @@ def test_missing_policies_can_be_supplied(form: Any) -> None:
     found = [one for one in details.entities if isinstance(one, ManagedPolicy) and one.account == "aws"]
     said = [(one.arn, one.path, json.loads(one.versions[0].document)) for one in found]
     assert said == [(arn, "/service-role/", SAYS)]
+
+
+def test_a_policy_that_the_directory_holds_is_not_missing(store: MemoryDirectoryStore) -> None:
+    bring_in(store, read_details(json.dumps(SMALL)), NOTE)
+    users = read_details(json.dumps({"UserDetailList": SMALL["UserDetailList"]}))
+    assert users.unresolved == (f"{ME}:policy/Read",)
+    assert [one.code for one in remarks_in(store, users)] == ["unknown_member", "unknown_member"]
+    assert next(one.code for one in remarks_in(MemoryDirectoryStore(), users)) == "unresolved_policy"
 
 
 def test_whoever_is_gone_is_trusted_by_id_alone(store: MemoryDirectoryStore) -> None:

@@ -72,9 +72,9 @@ def read_details(*pages: Page, accounts: Sequence[str] = (), supplied: Mapping[s
     """
     members = Members(joined(pages, file or "export"), file or "export")
     found = [*_each(members)]
-    _check_once(found, members.place)
     partition, (account, *others) = _partition(found, members.place), _whose(found, accounts, members.place)
     found += [supplied[arn] for arn in unresolved_of(found) if arn in supplied]
+    _check_once(found, members.place)
     members.left.pop("ResponseMetadata", None)  # what an SDK says of one call
     if members.left.get(TRUNCATED) is False:
         del members.left[TRUNCATED]  # every whole export says so
