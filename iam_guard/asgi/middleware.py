@@ -13,6 +13,7 @@ from iam_guard.asgi.exchange import HTTPExchange, SocketExchange
 from iam_guard.asgi.facts import Resolver
 from iam_guard.asgi.judge import Admission, Judge
 from iam_guard.asgi.lifespan import Lifespan, Part
+from iam_guard.asgi.metadata import metadata_answer
 from iam_guard.asgi.rules import Rules
 from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
 from iam_guard.asgi.watch import Watch
@@ -21,6 +22,7 @@ from iam_guard.guard import Guard
 from iam_guard.http.documentation import public_documentation
 from iam_guard.http.mapper import RequestMapper
 from iam_guard.http.request import EdgeSettings
+from iam_guard.http.resource_metadata import ResourceMetadata
 from iam_guard.http.response import Denial, DenialStyle
 from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.caller import current_caller
@@ -47,6 +49,7 @@ class IAMGuardMiddleware:
         http_query: Query parameters that policies may read as ``http:query/<name>``.
         private_responses: Keep answers out of shared caches.
         vary: Request headers that identify the caller.
+        metadata: The protected resource metadata (RFC 9728), served to everybody at its well-known path.
         background: Started before the application and closed after it, such as a policy refresher.
         strict: Refuse to start when a route of the application has no rule.
         style: How denials look.
@@ -61,6 +64,7 @@ class IAMGuardMiddleware:
                  docs_public: bool = False, allow_anonymous: bool = False, end_streams: bool = True,
                  recheck_seconds: float = 5.0, http_headers: tuple[str, ...] = (), http_query: tuple[str, ...] = (),
                  private_responses: bool = True, vary: tuple[str, ...] = ("Authorization",),
+                 metadata: ResourceMetadata | None = None,
                  background: Sequence[Part] = (), strict: bool = False,
                  style: DenialStyle = DenialStyle()) -> None:  # noqa: B008
         if resolver_timeout <= 0 or recheck_seconds <= 0:
@@ -72,6 +76,7 @@ class IAMGuardMiddleware:
         self._guard = guard
         self._end_streams = end_streams
         self._recheck_seconds = recheck_seconds
+        self._metadata = metadata
         self._vary = ", ".join(vary).encode("ascii") if private_responses else b""
         self._judge = Judge(Rules(guard, authenticator, mapper, resolver, resolver_timeout, edge, preflight,
                                   allow_anonymous, http_headers, http_query, style))
@@ -103,6 +108,8 @@ class IAMGuardMiddleware:
         kind = scope["type"]
         if kind == "lifespan":
             await self._lifespan(scope, receive, send)
+        elif self._metadata is not None and (told := metadata_answer(self._metadata, scope)) is not None:
+            await send_denial(told, scope, send)
         elif kind == "http" or kind == "websocket":
             before = current_caller.get()
             try:

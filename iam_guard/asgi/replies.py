@@ -87,6 +87,6 @@ def _with_remedy(decision: Decision, request: HTTPRequest | None, challenges: tu
     if style.show_scopes and (scopes := missing_scopes(decision)):
         return denial_for_scope(scopes, challenges, request, decision_id=decision.id, style=style)
     if style.show_step_up and (login := step_up(decision)) is not None:
-        return denial_for_step_up(request, acr_values=login.acr_values, max_age=login.max_age,
+        return denial_for_step_up(request, acr_values=login.acr_values, max_age=login.max_age, challenges=challenges,
                                   decision_id=decision.id, style=style)
     return None

@@ -10,6 +10,7 @@ from iam_guard.errors import ConfigurationError, Fault
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 6750 section 3: what the attributes may hold.
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
+_METADATA = re.compile(r'[ ,]resource_metadata="([^"\\]*)"')
 _NOT_DESCRIPTION = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 
@@ -55,10 +56,18 @@ def dpop(algorithms: Iterable[str], *, error: str = "") -> str:
     return challenge("DPoP", algs=" ".join(algorithms), error=error)
 
 
-def stronger_login(description: str, *, acr_values: Iterable[str] = (), max_age: int | None = None) -> str:
-    """Ask for a stronger or fresher login (RFC 9470 section 3)."""
-    return challenge("Bearer", error="insufficient_user_authentication", error_description=printable(description),
-                     acr_values=" ".join(acr_values), max_age="" if max_age is None else str(max_age))
+def stronger_login(description: str, *, acr_values: Iterable[str] = (), max_age: int | None = None,
+                   scheme: str = "Bearer", resource_metadata: str = "") -> str:
+    """Ask for a stronger or fresher login (RFC 9470 section 3), by the scheme that the client used."""
+    return challenge(scheme, error="insufficient_user_authentication", error_description=printable(description),
+                     acr_values=" ".join(acr_values), max_age="" if max_age is None else str(max_age),
+                     resource_metadata=resource_metadata)
+
+
+def resource_metadata_in(challenges: Iterable[str]) -> str:
+    """The URL of the protected resource metadata that one of *challenges* names; empty when none does."""
+    found = (_METADATA.search(value) for value in challenges)
+    return next((one[1] for one in found if one), "")
 
 
 def with_error(challenges: Iterable[str], code: str, description: str = "", *,

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from iam_guard.errors import AuthenticationError, RequestRefusedError, UnavailableError
-from iam_guard.http.challenge import stronger_login, with_error
+from iam_guard.http.challenge import resource_metadata_in, stronger_login, with_error
 
 if TYPE_CHECKING:
     from iam_guard.engine.decision import Decision
@@ -140,10 +140,23 @@ def denial_for_scope(scopes: Iterable[str], challenges: Iterable[str], request: 
 
 
 def denial_for_step_up(request: HTTPRequest | None = None, *, acr_values: Sequence[str] = (),
-                       max_age: int | None = None, decision_id: str = "", style: DenialStyle = _STYLE) -> Denial:
-    """Answer a caller whose login is too weak or too old: 401 (RFC 9470)."""
+                       max_age: int | None = None, challenges: Iterable[str] = (), decision_id: str = "",
+                       style: DenialStyle = _STYLE) -> Denial:
+    """Answer a caller whose login is too weak or too old: 401 (RFC 9470).
+
+    Args:
+        request: What was asked; its own scheme is the one that tells what is missing.
+        acr_values: Authentication contexts, each of which would do.
+        max_age: Seconds that the login may be old; ``None`` when its age does not matter.
+        challenges: Those for a request without credentials, one of which may name the resource metadata.
+        decision_id: Names the decision in the log.
+        style: How denials look.
+    """
     detail = "A different authentication level is required"
-    told = stronger_login(detail, acr_values=acr_values, max_age=max_age)
+    sent = (request.header("authorization") or "") if request is not None else ""
+    told = stronger_login(detail, acr_values=acr_values, max_age=max_age,
+                          scheme="DPoP" if sent[:5].lower() == "dpop " else "Bearer",
+                          resource_metadata=resource_metadata_in(challenges))
     return _denial(Problem.STEP_UP, f"{detail}.", request, style, decision_id=decision_id, challenges=(told,))
 
 
