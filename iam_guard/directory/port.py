@@ -62,7 +62,8 @@ class Reading(Protocol):
 
     def page(self, kind: Kind, account: str, *, path: str = "/", after: str = "", limit: int = 1000) -> list[AnyEntity]:
         """Entities of one kind and account whose path begins with *path* and whose ``key.name`` comes after
-        *after*, by ``key.name`` in the order of code points, at most *limit*.
+        *after*, by ``key.name`` in the order of code points, at most *limit*. Every path begins with ``/``, also
+        one that an import left empty.
         """
         ...
 

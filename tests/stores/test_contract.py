@@ -185,6 +185,12 @@ def test_a_path_is_a_prefix_and_no_pattern(store: DirectoryStore) -> None:
     assert user_names(store, "/") == ["a", "b", "c", "d", "e", "f"]
 
 
+def test_an_empty_path_is_below_the_root(store: DirectoryStore) -> None:
+    put(store, user("a", ""), user("b"), user("c", "/x/"))
+    assert user_names(store, "/") == ["a", "b", "c"]
+    assert user_names(store, "/x") == ["c"]
+
+
 def test_paging_while_others_write_neither_repeats_nor_skips_who_was_there_all_along(store: DirectoryStore) -> None:
     lasting = [f"n{number:03}" for number in range(0, 100, 2)]
     put(store, *map(user, lasting))

@@ -110,7 +110,7 @@ class SQLReading:
         if not storable(account, path, after):
             return []
         asked: dict[str, Any] = {"kind": kind.value, "account": account, "after": after, "limit": limit}
-        if not path:
+        if path in ("", "/"):
             rows = self._session.rows(_PAGE, **asked)
         else:
             rows = self._session.rows(_PAGE_UNDER, **asked, path=path, length=len(path))
