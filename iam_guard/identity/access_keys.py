@@ -24,7 +24,8 @@ from iam_guard.model import Principal, PrincipalKind
 
 #: Seconds for which an answer of the directory is believed; also the longest that a setting may ask for.
 MAX_STALENESS = 5.0
-#: Look-ups at the same time. More of them wait: made-up ids are not to take every thread there is.
+#: Look-ups at the same time, of ids that were keys when last looked at and of others. More of them wait: made-up ids
+#: are to take neither every thread there is nor the turns of those who have a key.
 _LOOK_UPS = 4
 # IAM's limits (AccessKeyId in its API reference), narrowed to the letters that ids are really made of.
 _ID = re.compile(r"[A-Z0-9]{16,128}")
@@ -94,7 +95,7 @@ class DirectoryAccessKeys:
         open: Opens the directory; called when a key is first looked for, and closed with this object.
         secrets: Reveals the secrets of the keys.
         max_staleness: Seconds for which an answer is believed.
-        cache_size: How many answers are kept.
+        cache_size: How many answers are kept of either kind: found and not found.
         clock: Seconds since any moment.
 
     Raises:
@@ -107,10 +108,11 @@ class DirectoryAccessKeys:
             raise ConfigurationError(Fault(f"access keys are believed for {max_staleness} seconds",
                                            f"write a number above 0 and up to {MAX_STALENESS:g}"))
         self._open, self._secrets, self._max_staleness, self._clock = open, secrets, max_staleness, clock
-        self._answers: LRUCache[str, _Answer] = LRUCache(cache_size)
+        self._found: LRUCache[str, _Answer] = LRUCache(cache_size)
+        self._missing: LRUCache[str, _Answer] = LRUCache(cache_size)
         self._store: DirectoryStore | None = None
         self._lock = threading.Lock()
-        self._turns = asyncio.Semaphore(_LOOK_UPS)
+        self._turns = {known: asyncio.Semaphore(_LOOK_UPS) for known in (True, False)}
 
     async def find(self, access_key_id: str) -> KnownKey | None:
         """See :class:`AccessKeys`."""
@@ -118,7 +120,7 @@ class DirectoryAccessKeys:
             return None
         answer = self._remembered(access_key_id)
         if answer is None:
-            async with self._turns:
+            async with self._turns[access_key_id in self._found]:
                 # Others may have asked for the same key while this one waited its turn.
                 answer = self._remembered(access_key_id) or await self._asked(access_key_id)
         return answer.key
@@ -130,18 +132,21 @@ class DirectoryAccessKeys:
         """Let go of the directory."""
         with self._lock:
             store, self._store = self._store, None
-        self._answers.clear()
+        self._found.clear()
+        self._missing.clear()
         if store is not None:
             await asyncio.to_thread(store.close)
 
     def _remembered(self, id: str) -> _Answer | None:
-        answer = self._answers.get(id)
+        answer = self._found.get(id) or self._missing.get(id)
         return answer if answer is not None and self._clock() - answer.asked < self._max_staleness else None
 
     async def _asked(self, id: str) -> _Answer:
         asked = self._clock()  # before the look: what changes during it is not known yet
         answer = _Answer(await asyncio.to_thread(self._read, id), asked)
-        self._answers[id] = answer
+        now, before = (self._missing, self._found) if answer.key is None else (self._found, self._missing)
+        before.pop(id, None)
+        now[id] = answer
         return answer
 
     def _read(self, id: str) -> KnownKey | None:
