@@ -13,6 +13,7 @@ from typing import Any
 
 from iam_guard.errors import AuthenticationError
 from iam_guard.identity.claims import Claim, ClaimMapping, is_account
+from iam_guard.identity.delegation import actor_keys
 from iam_guard.identity.sessions import SessionMapping, principal_from_session
 from iam_guard.model import Principal, entity_name
 
@@ -186,8 +187,8 @@ def _attributes(claims: Claims, mapping: ClaimMapping) -> dict[str, Any]:
     keys["jwt:iss"], keys["jwt:sub"] = claims["iss"], claims["sub"]
     keys["jwt:aud"] = (audience,) if isinstance(audience, str) else tuple(audience)
     keys["jwt:scope"] = scopes(claims)
-    keys["jwt:act.sub"] = _actor(claims)
-    return {key: value for key, value in keys.items() if value is not None}
+    told = {key: value for key, value in keys.items() if value is not None}
+    return told | actor_keys(claims)
 
 
 def _context_value(value: Any, claim: Claim | str) -> Any:
@@ -212,13 +213,3 @@ def scopes(claims: Claims) -> tuple[str, ...] | None:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise unusable("the scope is neither a text nor a list of texts")
     return tuple(dict.fromkeys(scope for text in texts for scope in text.split(" ") if scope))
-
-
-def _actor(claims: Claims) -> str | None:
-    """Who acts for the subject now: the outermost actor; inner ones are history (RFC 8693 section 4.1)."""
-    if claims.get("act") is None:
-        return None
-    actor = claims["act"].get("sub") if isinstance(claims["act"], dict) else None
-    if not is_name(actor):
-        raise unusable("'act' names no actor")
-    return str(actor)

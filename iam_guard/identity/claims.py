@@ -22,6 +22,7 @@ from typing import Any
 
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.identity.claim_path import claim_at, split_path
+from iam_guard.identity.delegation import ACTOR_KEYS
 from iam_guard.model import DEFAULT_ACCOUNT, DEFAULT_PARTITION, EMPTY, ascii_lower
 
 #: Claims that people can change or share. They are names, not identities (threat catalogue, S13).
@@ -29,7 +30,7 @@ CHANGEABLE = frozenset({
     "preferred_username", "upn", "name", "nickname", "unique_name", "given_name", "family_name", "phone_number",
 })
 #: Condition keys that every mapping makes; a chosen claim cannot take their place.
-STANDARD_KEYS = ("iss", "sub", "aud", "scope", "act.sub")
+STANDARD_KEYS = ("iss", "sub", "aud", "scope", *ACTOR_KEYS)
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _RESERVED_ACCOUNTS = frozenset({"anonymous", "aws"})
