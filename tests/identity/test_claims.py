@@ -160,7 +160,8 @@ def test_standard_keys() -> None:
                       auth_time=NOW - 5, act={"sub": "svc"}, client_id="web").context
     assert {key[4:]: value for key, value in found.items() if key.startswith("jwt:")} == {
         "iss": "https://idp.example", "sub": "alice", "aud": ("a", "b"), "azp": "web", "acr": "urn:x:loa:3",
-        "amr": ("pwd", "otp"), "scope": ("r", "w"), "auth_time": str(NOW - 5), "act.sub": "svc", "act.depth": "1", "client_id": "web",
+        "amr": ("pwd", "otp"), "scope": ("r", "w"), "auth_time": str(NOW - 5), "act.sub": "svc", "act.depth": "1",
+        "client_id": "web",
     }
 
 
