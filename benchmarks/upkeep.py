@@ -12,7 +12,6 @@ from benchmarks.engines.ours import Ours
 from benchmarks.measure import FIRST, block_times, timed_load
 from benchmarks.workloads import Workload, many_tenants, one_service, worst_case
 from iam_guard.engine.attachments import Policy
-from iam_guard.engine.policy_set import PolicySet
 from iam_guard.policy.parse import parse_policy
 
 
@@ -107,7 +106,8 @@ def _change(engine: Ours, workload: Workload) -> tuple[float, float]:
     gc.collect()
     start = thread_time_ns()
     document = parse_policy(_DENY_ALL)
-    changed = PolicySet(replace(old, groups={**old.groups, group: (Policy("changed", document),)}))
+    changed = engine.policies.successor(replace(old, groups={**old.groups, group: (Policy("changed", document),)}),
+                                        revision="2")
     decision = changed.evaluate(request)
     change_ms = (thread_time_ns() - start) / 1e6
     if decision.allowed or decision.policy_id != "changed":

@@ -93,6 +93,16 @@ def _release(store: FilePolicyStore | DirectoryPolicyStore) -> None:
         store.disconnect()
 
 
+def directory_opener(settings: SettingsFile, origin: Origin) -> Callable[[], DirectoryStore]:
+    """What opens the directory that the settings name, once more beside the policies.
+
+    Raises:
+        ConfigurationError: its URL holds a password, or the secret it refers to is not there.
+    """
+    place = settings.store if isinstance(settings.store, StoreSettings) else StoreSettings(settings.store)
+    return partial(_open, _url(settings, place, origin))
+
+
 def _open(url: str) -> DirectoryStore:
     from iam_guard.store.urls import open_store  # brings libraries that a folder of files does without
 

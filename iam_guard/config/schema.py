@@ -11,6 +11,7 @@ from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.openapi import OperationNaming
 from iam_guard.http.response import DenialStyle
+from iam_guard.identity.sigv4.rules import SignatureRules
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
@@ -124,6 +125,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         store: Which directory they come from instead; a text is its URL.
         routes: Where routes are mapped; a text is the file of the route map.
         issuers: Whose tokens are accepted (see :mod:`iam_guard.identity.settings`).
+        signed_requests: Accept requests signed with access keys of the directory, under these rules.
         realm: What challenges call this service.
         resources: How short resource names are completed.
         edge: How requests arrive, and whom to believe about them.
@@ -142,6 +144,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     store: str | StoreSettings = ""
     routes: str | RouteSettings
     issuers: tuple[dict[str, Any], ...]
+    signed_requests: SignatureRules | None = None
     realm: str = "api"
     resources: NameSettings = NameSettings()
     edge: EdgeSettings = EdgeSettings()

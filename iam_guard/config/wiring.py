@@ -10,7 +10,7 @@ from typing import Any
 from iam_guard.asgi.facts import Resolver
 from iam_guard.asgi.lifespan import Part
 from iam_guard.asgi.middleware import IAMGuardMiddleware
-from iam_guard.config.issuers import read_issuers
+from iam_guard.config.callers import read_authenticator
 from iam_guard.config.log import make_log
 from iam_guard.config.place import Origin
 from iam_guard.config.policies import read_policies
@@ -20,7 +20,7 @@ from iam_guard.config.schema import SettingsFile
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.guard import Guard
 from iam_guard.http.naming import ResourceNames
-from iam_guard.identity.jwt import JWTAuthenticator
+from iam_guard.identity.authenticator import Authenticator
 from iam_guard.store.refresh import PolicyRefresher, RefreshEvent, make_policy_set
 
 
@@ -38,7 +38,7 @@ class Wiring:
     """
 
     guard: Guard
-    authenticator: JWTAuthenticator
+    authenticator: Authenticator
     refresher: PolicyRefresher
     routes: RouteSources
     settings: SettingsFile
@@ -93,8 +93,7 @@ def build(settings: SettingsFile, origin: Origin, *,
     policies = origin.attempt(faults, "", lambda: read_policies(settings, origin))
     names = policies.names if policies else ResourceNames()
     routes = origin.attempt(faults, "", lambda: read_routes(settings.routes, origin, names))
-    authenticator = origin.attempt(
-        faults, "", lambda: JWTAuthenticator(read_issuers(settings.issuers, origin), realm=settings.realm))
+    authenticator = origin.attempt(faults, "", lambda: read_authenticator(settings, origin))
     log, parts = origin.attempt(faults, "", lambda: make_log(settings.log, origin)) or (None, ())
     if faults or policies is None or routes is None or authenticator is None:
         raise ConfigurationError(faults)
