@@ -119,6 +119,10 @@ class WebIdentities:
         for reader in self._readers.values():
             await reader.close()
 
+    def knows(self, issuer: object) -> bool:
+        """Whether tokens of this name are read here."""
+        return isinstance(issuer, str) and issuer in self._readers
+
     async def verify(self, token: bytes) -> WebIdentity:
         """Check a token in every respect.
 
@@ -137,10 +141,9 @@ class WebIdentities:
     async def _verify(self, token: bytes) -> WebIdentity:
         claims = read_token(token).claims  # nothing of it counts before the reader has said so
         name = claims.get("iss")
-        reader = self._readers.get(name) if isinstance(name, str) else None
-        if reader is None:
+        if not self.knows(name):
             raise AuthenticationError("The token is not of a known provider")
-        found = await reader.read(token)
+        found = await self._readers[str(name)].read(token)
         if found.confirmation:
             raise AuthenticationError("The token is bound to a key that is not shown")
         return _identity(claims, self._providers[str(name)])
