@@ -1,0 +1,186 @@
+"""The setting ``signed_requests``: access keys of a directory as callers, alone and beside bearer tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from iam_guard.config import load_settings
+from iam_guard.directory.directory import Directory
+from iam_guard.directory.entities import Settings as DirectorySettings
+from iam_guard.directory.entities import User
+from iam_guard.directory.hiding import KEY_VARIABLE, HiddenSecrets, KeyRing, new_key
+from iam_guard.directory.operations.access_keys import CreateAccessKey, UpdateAccessKey
+from iam_guard.directory.port import Note
+from iam_guard.errors import ConfigurationError
+from iam_guard.identity.caller import current_principal
+from iam_guard.identity.jwt import JWTAuthenticator
+from iam_guard.model import Principal
+from iam_guard.store.urls import open_store
+
+ADMIN = Principal.user("admin", account="111122223333")
+SECRET = "0123456789abcdef0123456789abcdef"
+READ = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "docs:Read", "Resource": "*"}}'
+SETTINGS = """\
+store: sqlite:///iam.db
+routes: routes.yaml
+issuers: []
+signed_requests: {region: eu-central-1, service: docs}
+log: {logger: ""}
+"""
+ROUTES = 'version: 1\nroutes:\n  GET /documents/{id}: {action: docs:Read, resource: "document/{id}"}\n'
+ISSUERS = 'issuers: [{issuer: "https://idp.example", audience: docs, algorithms: [HS256], ' \
+          "secret: {env: IAM_GUARD_TEST_SECRET}}]"
+
+
+class Anyone:
+    """A referee that refuses nothing."""
+
+    def before(self, operation: object, work: object) -> None:
+        """Fine."""
+
+    def after(self, operation: object, work: object) -> None:
+        """Fine."""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("IAM_GUARD_TEST_SECRET", SECRET)
+    monkeypatch.setenv(KEY_VARIABLE, new_key())
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    path = tmp_path / "iam-guard.yaml"
+    path.write_text(SETTINGS)
+    return path
+
+
+@pytest.fixture
+def directory(settings: Path) -> Iterator[Directory]:
+    store = open_store(f"sqlite:///{settings.parent / 'iam.db'}")
+    with store.write(Note(ADMIN.arn, "Import", "2026-01-01T12:00:00Z")) as tx:
+        tx.put(DirectorySettings(default_account="111122223333"))
+        tx.put(User(account="111122223333", name="ann", arn="arn:app:iam::111122223333:user/ann", id="AIDAANN",
+                    inline={"read": READ}))
+    yield Directory(store, referee=Anyone(), secrets=HiddenSecrets(KeyRing.from_environment()))
+    store.close()
+
+
+async def answer(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(current_principal().arn)
+
+
+async def ask(path: Path, *requests: dict[str, str]) -> list[tuple[int, str]]:
+    """What is answered to a GET with each of these headers."""
+    wiring = load_settings(path).build()
+    app: Any = wiring.middleware(Starlette(routes=[Route("/documents/{id}", answer)]))
+    async with wiring:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://docs.example") as client:
+            answers = [await client.get("/documents/7", headers=headers) for headers in requests]
+    return [(one.status_code, one.text) for one in answers]
+
+
+def signature(key: dict[str, Any], secret: str = "") -> dict[str, str]:
+    request = AWSRequest(method="GET", url="http://docs.example/documents/7")
+    credentials = Credentials(key["AccessKeyId"], secret or key["SecretAccessKey"])
+    SigV4Auth(credentials, "docs", "eu-central-1").add_auth(request)
+    return dict(request.headers.items())
+
+
+def bearer() -> dict[str, str]:
+    now = int(time.time())
+    claims = {"iss": "https://idp.example", "aud": "docs", "sub": "ann", "iat": now, "exp": now + 600}
+    return {"Authorization": f"Bearer {jwt.encode(claims, SECRET, 'HS256')}"}
+
+
+def new_access_key(directory: Directory) -> dict[str, Any]:
+    made = directory.perform(CreateAccessKey(user_name="ann"), by=ADMIN)
+    found: dict[str, Any] = made["AccessKey"]
+    return found
+
+
+def test_a_key_of_the_directory_is_a_caller(settings: Path, directory: Directory) -> None:
+    key = new_access_key(directory)
+    answers = asyncio.run(ask(settings, signature(key), signature(key, "wrong"), {}))
+    assert answers[0] == (200, "arn:app:iam::111122223333:user/ann")
+    assert [status for status, _ in answers[1:]] == [401, 401]
+
+
+def test_a_key_that_is_switched_off_is_none(settings: Path, directory: Directory) -> None:
+    key = new_access_key(directory)
+    directory.perform(UpdateAccessKey(user_name="ann", access_key_id=key["AccessKeyId"], status="Inactive"), by=ADMIN)
+    [(status, _)] = asyncio.run(ask(settings, signature(key)))
+    assert status == 401
+
+
+def test_beside_bearer_tokens_but_not_both_at_once(settings: Path, directory: Directory) -> None:
+    settings.write_text(SETTINGS.replace("issuers: []", ISSUERS))
+    key = new_access_key(directory)
+    signed = signature(key)
+    two = {**signed, "Authorization": f"{signed['Authorization']}, {bearer()['Authorization']}"}
+    answers = asyncio.run(ask(settings, signed, bearer(), two))
+    # The token's ann is known, and of another account, in which nobody may do anything.
+    assert [status for status, _ in answers] == [200, 403, 401]
+
+
+def test_without_the_setting_a_signature_is_nothing_that_is_accepted(settings: Path, directory: Directory) -> None:
+    settings.write_text(SETTINGS.replace("issuers: []", ISSUERS).replace(
+        "signed_requests: {region: eu-central-1, service: docs}\n", ""))
+    assert isinstance(load_settings(settings).build().authenticator, JWTAuthenticator)
+    key = new_access_key(directory)
+    [(status, _)] = asyncio.run(ask(settings, signature(key)))
+    assert status == 401
+
+
+def faults_of(settings: Path, text: str) -> list[str]:
+    settings.write_text(text)
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(settings).build()
+    return [str(fault).replace(f"{settings.parent}/", "") for fault in refused.value.faults]
+
+
+RULES = "signed_requests: {region: eu-central-1, service: docs}"
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("signed_requests: {region: eu-central-1}", "iam-guard.yaml:4:18: /signed_requests: 'service' is missing; "
+                                                "add 'service: ...'"),
+    ("signed_requests: {region: EU, service: docs}", "iam-guard.yaml:4:27: /signed_requests/region: the region is not "
+                                                     "a word of small letters, digits and hyphens"),
+    ("signed_requests: {region: eu, service: docs, skew: 1}", "iam-guard.yaml:4:46: /signed_requests/skew: 'skew' is "
+                                                              "not a setting here; did you mean 'max_skew'?"),
+    ("signed_requests: {region: eu, service: docs, max_skew: 1000}",
+     "iam-guard.yaml:4:56: /signed_requests/max_skew: 'max_skew' is out of bounds; write 1 to 900"),
+])
+def test_mistakes_are_told_with_their_place(settings: Path, text: str, message: str) -> None:
+    assert faults_of(settings, SETTINGS.replace(RULES, text)) == [message]
+
+
+def test_a_folder_of_policies_has_no_keys(settings: Path) -> None:
+    (settings.parent / "iam").mkdir()
+    [fault] = faults_of(settings, SETTINGS.replace("store: sqlite:///iam.db", "policies: iam"))
+    assert "/signed_requests: a folder of policies has no access keys" in fault
+
+
+def test_the_key_ring_is_missed_at_the_start(settings: Path, directory: Directory,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY_VARIABLE)
+    [fault] = faults_of(settings, SETTINGS)
+    assert f"/signed_requests: there is no key to hide secret access keys with; set {KEY_VARIABLE}" in fault
+
+
+def test_somebody_has_to_say_who_asks(settings: Path) -> None:
+    assert len(faults_of(settings, SETTINGS.replace(f"{RULES}\n", ""))) == 1
