@@ -29,6 +29,7 @@ class Subject(NamedTuple):
         broken: Why the caller's policies are not complete; when not empty, nothing may be allowed.
         owner: The caller's account between colons, where the identity policies are all there is to look at
             on the caller's side; otherwise empty.
+        gone: Whether the caller is nobody any more, which is a denial like any other and passes with no retry.
     """
 
     identity: Layer
@@ -36,6 +37,7 @@ class Subject(NamedTuple):
     scps: tuple[Layer, ...] = ()
     broken: str = ""
     owner: str = ""
+    gone: bool = False
 
 
 class Target(NamedTuple):

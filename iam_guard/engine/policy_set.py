@@ -121,6 +121,8 @@ class PolicySet:
         return Decision(verdict, ReasonType.IDENTITY, request, self, found)
 
     def _evaluate(self, request: AuthorizationRequest, who: Principal, subject: Subject) -> Decision:
+        if subject.gone:
+            return Decision(Verdict.IMPLICIT_DENY, ReasonType.IDENTITY, request, self)
         if subject.broken or (who.groups is None and self.speaks_of_groups):
             return self._error(request, subject.broken or "the caller's groups are not in the token")
         case = self.case(request, who, subject)
@@ -172,7 +174,8 @@ class PolicySet:
             return Subject(_NO_LAYER, None, scps)
         found = self.attachments.holders.get(arn)
         holder = found or Holder(arn)
-        broken = holder.broken or _gone(who, found)
+        gone = _gone(who, found)
+        broken = holder.broken or gone
         groups = dict.fromkeys((*holder.groups, *(who.groups or ())))
         attached = (*self.attachments.everyone, *holder.policies,
                     *(policy for group in groups for policy in self.attachments.groups.get(group, ())))
@@ -180,7 +183,7 @@ class PolicySet:
         more = (boundary or scps or broken or who.kind is PrincipalKind.FEDERATED_USER
                 or (who.groups is None and self.speaks_of_groups) or not self._plain)
         return Subject(self.layer(attached, PolicyKind.IDENTITY), boundary, scps, broken,
-                       "" if more else f":{who.account}:")
+                       "" if more else f":{who.account}:", bool(gone))
 
     def _rails_of(self, account: str) -> _GuardrailLayers | None:
         found = self._guardrails.get(account) or self._guardrails.recall(account)
