@@ -1,17 +1,19 @@
-"""Who says who asks, as the settings have it: bearer tokens of issuers, signatures of access keys, or both."""
+"""Who says who asks, as the settings have it: tokens, signatures of access keys, and every other way together."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from iam_guard.config.issuers import read_issuers
+from iam_guard.config.credentials import credential_ways, read_metadata
 from iam_guard.config.place import Origin
 from iam_guard.config.policies import directory_opener
 from iam_guard.config.schema import SettingsFile
 from iam_guard.directory.port import DirectoryStore
 from iam_guard.directory.secrets import Secrets
 from iam_guard.errors import ConfigurationError
+from iam_guard.http.resource_metadata import ResourceMetadata
 from iam_guard.identity.access_keys import DirectoryAccessKeys
 from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.jwt import JWTAuthenticator
@@ -20,19 +22,36 @@ from iam_guard.identity.sigv4.authenticator import SigV4Authenticator
 from iam_guard.identity.sigv4.rules import SignatureRules
 
 
-def read_authenticator(settings: SettingsFile, origin: Origin,
-                       environment: Mapping[str, str] = os.environ) -> Authenticator:
-    """Make the one authenticator that the middleware asks.
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Who says who asks, and what follows for answers.
+
+    Attributes:
+        authenticator: Asks the one way that a request uses.
+        metadata: The protected resource metadata; ``None`` for none.
+        vary: Request headers that identify the caller.
+    """
+
+    authenticator: Authenticator
+    metadata: ResourceMetadata | None = None
+    vary: tuple[str, ...] = ("Authorization",)
+
+
+def read_callers(settings: SettingsFile, origin: Origin, environment: Mapping[str, str] = os.environ) -> Callers:
+    """Make every way to say who, and the one authenticator that the middleware asks.
 
     Raises:
         ConfigurationError: with everything that is wrong with these settings.
     """
-    if settings.signed_requests is None:
-        return JWTAuthenticator(read_issuers(settings.issuers, origin), realm=settings.realm)
-    signed = _signed(settings, settings.signed_requests, origin, environment)
-    if not settings.issuers:
-        return OneCredential(signed)
-    return OneCredential(JWTAuthenticator(read_issuers(settings.issuers, origin), realm=settings.realm), signed)
+    metadata = read_metadata(settings)
+    ways = credential_ways(settings, origin, metadata.url if metadata else "")
+    if settings.signed_requests is not None:
+        ways.append(_signed(settings, settings.signed_requests, origin, environment))
+    api_keys = settings.credentials.api_keys
+    vary = ("Authorization", api_keys.header) if api_keys else ("Authorization",)
+    # A single way asks for itself. Where anonymous callers are welcome, it has to be seen that they sent nothing.
+    alone = len(ways) == 1 and isinstance(ways[0], JWTAuthenticator) and not settings.allow_anonymous
+    return Callers(ways[0] if alone else OneCredential(*ways), metadata, vary)
 
 
 def _signed(settings: SettingsFile, rules: SignatureRules, origin: Origin,

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from iam_guard.asgi.cors import CORSSettings
+from iam_guard.config.credential_settings import CredentialSettings
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.openapi import OperationNaming
+from iam_guard.http.resource_metadata import ResourceMetadata
 from iam_guard.http.response import DenialStyle
 from iam_guard.identity.sigv4.rules import SignatureRules
 
@@ -126,6 +128,8 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         routes: Where routes are mapped; a text is the file of the route map.
         issuers: Whose tokens are accepted (see :mod:`iam_guard.identity.settings`).
         signed_requests: Accept requests signed with access keys of the directory, under these rules.
+        credentials: Other ways to say who; without them, ``issuers`` has to name some.
+        metadata: What clients need to know to get a token (RFC 9728), served to everybody.
         realm: What challenges call this service.
         resources: How short resource names are completed.
         edge: How requests arrive, and whom to believe about them.
@@ -144,6 +148,8 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     store: str | StoreSettings = ""
     routes: str | RouteSettings
     issuers: tuple[dict[str, Any], ...]
+    credentials: CredentialSettings = CredentialSettings()
+    metadata: ResourceMetadata | None = None
     signed_requests: SignatureRules | None = None
     realm: str = "api"
     resources: NameSettings = NameSettings()

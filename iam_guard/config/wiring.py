@@ -10,7 +10,7 @@ from typing import Any
 from iam_guard.asgi.facts import Resolver
 from iam_guard.asgi.lifespan import Part
 from iam_guard.asgi.middleware import IAMGuardMiddleware
-from iam_guard.config.callers import read_authenticator
+from iam_guard.config.callers import Callers, read_callers
 from iam_guard.config.log import make_log
 from iam_guard.config.place import Origin
 from iam_guard.config.policies import read_policies
@@ -30,7 +30,7 @@ class Wiring:
 
     Attributes:
         guard: Decides.
-        authenticator: Says who asks.
+        callers: Who says who asks, and what follows for answers.
         refresher: Keeps the policies fresh; tells readiness.
         routes: Where the route map comes from.
         settings: What all of this was made of.
@@ -38,11 +38,16 @@ class Wiring:
     """
 
     guard: Guard
-    authenticator: Authenticator
+    callers: Callers
     refresher: PolicyRefresher
     routes: RouteSources
     settings: SettingsFile
     parts: tuple[Part, ...]
+
+    @property
+    def authenticator(self) -> Authenticator:
+        """Says who asks."""
+        return self.callers.authenticator
 
     def middleware(self, app: Any, *, resolver: Resolver | None = None) -> IAMGuardMiddleware:
         """The door in front of *app*; it starts and closes all parts with the application.
@@ -61,7 +66,8 @@ class Wiring:
             edge=settings.edge, preflight=settings.cors, docs_public=settings.docs_public,
             allow_anonymous=settings.allow_anonymous, end_streams=settings.streams.end,
             recheck_seconds=settings.streams.recheck_seconds, http_headers=settings.context.headers,
-            http_query=settings.context.query, background=self.parts, strict=settings.strict, style=settings.denials)
+            http_query=settings.context.query, vary=self.callers.vary, metadata=self.callers.metadata,
+            background=self.parts, strict=settings.strict, style=settings.denials)
 
     async def __aenter__(self) -> Wiring:
         """Start everything, for a program without the middleware."""
@@ -93,9 +99,9 @@ def build(settings: SettingsFile, origin: Origin, *,
     policies = origin.attempt(faults, "", lambda: read_policies(settings, origin))
     names = policies.names if policies else ResourceNames()
     routes = origin.attempt(faults, "", lambda: read_routes(settings.routes, origin, names))
-    authenticator = origin.attempt(faults, "", lambda: read_authenticator(settings, origin))
+    callers = origin.attempt(faults, "", lambda: read_callers(settings, origin))
     log, parts = origin.attempt(faults, "", lambda: make_log(settings.log, origin)) or (None, ())
-    if faults or policies is None or routes is None or authenticator is None:
+    if faults or policies is None or routes is None or callers is None:
         raise ConfigurationError(faults)
     refresher = PolicyRefresher(policies.store, make=make_policy_set if settings.development else refuse_samples,
                                 poll_seconds=policies.poll_seconds, max_unsynced=policies.max_unsynced,
@@ -103,4 +109,4 @@ def build(settings: SettingsFile, origin: Origin, *,
     refresher.check()
     policies.release()
     guard = Guard(refresher, log=log, names=names)
-    return Wiring(guard, authenticator, refresher, routes, settings, (*policies.parts, refresher, *parts))
+    return Wiring(guard, callers, refresher, routes, settings, (*policies.parts, refresher, *parts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
 from iam_guard.identity.authorization import authorization_scheme
@@ -17,6 +17,8 @@ from iam_guard.identity.token_reader import ReadToken, TokenReader
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
     from iam_guard.model import Principal
+
+Kind = TypeVar("Kind")
 
 
 class BearerTokens:
@@ -57,6 +59,10 @@ class BearerTokens:
         self._certificates.check_alone(request, found.confirmation)
         return found.principal
 
+    async def check_again(self, request: HTTPRequest) -> None:
+        """See :class:`~iam_guard.identity.lasting.Lasting`; a token is not used up by being used."""
+        await self.authenticate(request)
+
     def challenges(self) -> tuple[str, ...]:
         """See :class:`Authenticator`."""
         return self._challenges
@@ -85,6 +91,11 @@ class Readers:
             raise ConfigurationError(Fault("nobody reads the tokens", "configure issuers or introspection"))
         self._readers = readers
         self._is_started = False
+
+    def only(self, kind: type[Kind]) -> Kind | None:
+        """The one reader, when there is no other and it is of this *kind*."""
+        first = self._readers[0]
+        return first if len(self._readers) == 1 and isinstance(first, kind) else None
 
     async def read(self, token: bytes) -> ReadToken:
         """Have *token* read; see :class:`TokenReader`."""

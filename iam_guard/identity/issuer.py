@@ -231,7 +231,7 @@ def check_issuers(issuers: Sequence[Issuer]) -> None:
     for one, other in combinations(issuers, 2):
         if one.issuer == other.issuer:
             faults.append(Fault(f"issuer '{one.issuer}' is configured twice", "join both into one"))
-        elif not (one.claims.shares_names or other.claims.shares_names) and _can_meet(one.claims, other.claims):
+        elif not (one.claims.shares_names or other.claims.shares_names) and can_meet(one.claims, other.claims):
             faults.append(Fault(
                 f"issuers '{one.issuer}' and '{other.issuer}' can make the same names in one account",
                 "give each its own account, path or name_prefix (and prefixes of groups), or set 'shares_names'",
@@ -240,7 +240,8 @@ def check_issuers(issuers: Sequence[Issuer]) -> None:
         raise ConfigurationError(faults)
 
 
-def _can_meet(one: ClaimMapping, other: ClaimMapping) -> bool:
+def can_meet(one: ClaimMapping, other: ClaimMapping) -> bool:
+    """Whether both can name one principal or one group."""
     constant = isinstance(one.account, str) and isinstance(other.account, str)
     if one.partition != other.partition or (constant and one.account != other.account):
         return False

@@ -101,7 +101,11 @@ def read_issuer(data: Mapping[str, Any], *, pointer: str = "") -> Issuer:
 
 def read_mapping(data: Mapping[str, Any], *, pointer: str = "") -> ClaimMapping:
     """Make a claim mapping of a plain mapping; see :func:`read_issuer`."""
-    settings = _convert(data, MappingSettings, pointer)
+    return build_mapping(_convert(data, MappingSettings, pointer), pointer=pointer)
+
+
+def build_mapping(settings: MappingSettings, *, pointer: str = "") -> ClaimMapping:
+    """Make a claim mapping of typed settings; see :func:`build_issuer`."""
     return _placed(pointer, lambda: ClaimMapping(**_mapping_members(settings)))
 
 
