@@ -26,6 +26,7 @@ from iam_guard.http.response import Denial
 from iam_guard.http.route import Pair
 from iam_guard.http.tls import with_client_certificates
 from iam_guard.identity.caller import current_caller
+from iam_guard.identity.lasting import still_holds
 from iam_guard.model import Principal
 
 _logger = logging.getLogger("iam_guard")
@@ -137,6 +138,11 @@ class Judge:
                 return await resolve(resolver, request, match, principal, pairs)
         except TimeoutError as error:
             raise UnavailableError("the facts about the resource were not found in time") from error
+
+    async def still_accepts(self, admission: Admission) -> bool:
+        """Whether the credential of an admission that was given earlier still counts."""
+        request = admission.caller.request
+        return request is None or await still_holds(self._rules.authenticator, request)
 
     def still_allows(self, admission: Admission) -> bool:
         """Whether an admission that was given earlier would be given by the policies of now."""

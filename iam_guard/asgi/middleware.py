@@ -164,4 +164,5 @@ class IAMGuardMiddleware:
             return forever - self._guard.now().timestamp()
 
         return Watch(lambda: left() <= 0 or not self._judge.still_allows(admission),
+                     lambda: self._judge.still_accepts(admission),
                      lambda: min(left(), self._recheck_seconds), exchange.end)

@@ -174,6 +174,10 @@ class ApiKeyAuthenticator:
     def _refusal(self, detail: str) -> AuthenticationError:
         return AuthenticationError("The API key is not valid", detail=detail, scheme="ApiKey")
 
+    async def check_again(self, request: HTTPRequest) -> None:
+        """See :class:`~iam_guard.identity.lasting.Lasting`; a key is not used up by being used."""
+        await self.authenticate(request)
+
     def challenges(self) -> tuple[str, ...]:
         """See :class:`Authenticator`."""
         return self._challenges

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
+from iam_guard.identity.lasting import check_again
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
@@ -73,6 +74,11 @@ class AuthenticatorChain:
                 raise AuthenticationError("More than one credential was sent", code="invalid_request")
             caller = found or caller
         return caller
+
+    async def check_again(self, request: HTTPRequest) -> None:
+        """See :class:`~iam_guard.identity.lasting.Lasting`; each looks at its own kind."""
+        for authenticator in self._authenticators:
+            await check_again(authenticator, request)
 
     def challenges(self) -> tuple[str, ...]:
         """Every challenge of every authenticator, once each."""

@@ -154,6 +154,11 @@ class DPoPTokens:
         if not await self._replay.use(name, until=proof.issued_at + self._dpop.max_age, now=now):
             raise bad_proof("it was used before")
 
+    async def check_again(self, request: HTTPRequest) -> None:
+        """See :class:`~iam_guard.identity.lasting.Lasting`; the proof was good for once, the token is read again."""
+        if self.carries(request):
+            await self._readers.read(token_after_scheme(request))
+
     def challenges(self) -> tuple[str, ...]:
         """See :class:`Authenticator`."""
         return (dpop_challenge(self._dpop.algorithms),)

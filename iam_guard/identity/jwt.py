@@ -182,6 +182,10 @@ class JWTAuthenticator:
             _check_revocation(self._is_revoked, known.identity)
         return known.principal
 
+    async def check_again(self, request: HTTPRequest) -> None:
+        """See :class:`~iam_guard.identity.lasting.Lasting`; a token is not used up by being used."""
+        await self.authenticate(request)
+
     async def read(self, token: bytes) -> ReadToken:
         """Read a token that may be bound, for who checks its proof; see :class:`TokenReader`."""
         if len(token) > self._max_token:

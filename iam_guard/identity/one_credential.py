@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
 from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.authorization import authorization_scheme
+from iam_guard.identity.lasting import check_again
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
@@ -72,6 +73,12 @@ class OneCredential:
         if unread:
             raise AuthenticationError("The credentials are of no kind that is accepted here", detail=unread[0])
         return await _judged(carried[0], request) if carried else None
+
+    async def check_again(self, request: HTTPRequest) -> None:
+        """See :class:`~iam_guard.identity.lasting.Lasting`; asks the way whose credentials were accepted."""
+        for way in self._ways:
+            if way.carries(request):
+                await check_again(way, request)
 
     def challenges(self) -> tuple[str, ...]:
         """The challenges of all ways, once each."""

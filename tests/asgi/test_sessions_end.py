@@ -38,6 +38,8 @@ from iam_guard.directory.port import Note
 from iam_guard.identity.claims import Claim, ClaimMapping
 from iam_guard.identity.issuer import Issuer
 from iam_guard.identity.jwt import JWTAuthenticator
+from iam_guard.identity.keys import KeySet
+from iam_guard.identity.revocation import RevocationList, Revocations, RevokedSessions, RevokedToken, TokenFacts
 from iam_guard.model import Principal
 from iam_guard.store.following import DirectoryPolicyStore
 from iam_guard.store.memory_directory import MemoryDirectoryStore
@@ -133,8 +135,9 @@ class Scene:
         self.directory = Directory(self.store, referee=Anyone(), secrets=None, clock=clock)  # type: ignore[arg-type]
         followed = DirectoryPolicyStore(lambda: self.store, known_only=known_only)
         self.refresher = PolicyRefresher(followed, clock=self.loop.time)
+        self.authenticator = authenticator(lambda: clock().timestamp(), **more)
         self.guarded = Guarded(policies=self.refresher, clock=clock, recheck_seconds=RECHECK,
-                               authenticator=authenticator(lambda: clock().timestamp(), **more))
+                               authenticator=self.authenticator)
         self._poll()
 
     def _poll(self) -> None:
@@ -270,3 +273,65 @@ def test_s17_where_only_known_ones_are_served(who: str, operations: list[Operati
     story = tell(who, lambda scene: scene.perform(operations), known_only=True)
     check_requests_ended(story)
     check_open_ones_ended(story)
+
+
+# --- credentials that are over before they expire ---------------------------------------------------------
+
+
+def _revoking(*entries: RevokedToken | RevokedSessions) -> tuple[Callable[[TokenFacts], bool], Callable[[Scene], None]]:
+    """What an authenticator asks, and what makes it answer otherwise."""
+    current = [Revocations(RevocationList())]
+
+    def act(scene: Scene) -> None:
+        current[0] = revocations_of(*entries)
+
+    return lambda token: current[0].cover(token), act
+
+
+def revocations_of(*entries: RevokedToken | RevokedSessions) -> Revocations:
+    return Revocations(RevocationList(tokens=tuple(one for one in entries if isinstance(one, RevokedToken)),
+                                      sessions=tuple(one for one in entries if isinstance(one, RevokedSessions))))
+
+
+@pytest.mark.parametrize("entry", [
+    RevokedToken(issuer="https://idp.example", id="ann-0"),
+    RevokedSessions(issuer="https://idp.example", subject="ann", before=NOW + timedelta(seconds=THEN)),
+    RevokedSessions(issuer="https://idp.example", before=NOW + timedelta(seconds=THEN)),
+], ids=["a token", "a subject", "an issuer"])
+def test_s7_a_revoked_token_ends_requests_and_what_it_opened(entry: RevokedToken | RevokedSessions) -> None:
+    is_revoked, act = _revoking(entry)
+    story = tell("ann", act, later=THEN + 1, is_revoked=is_revoked)
+    check_requests_ended(story, 401, bound=0)
+    check_open_ones_ended(story, RECHECK)
+    assert set(story.later.values()) == {200}
+
+
+def test_the_revocation_of_somebody_else_ends_nothing() -> None:
+    is_revoked, act = _revoking(RevokedToken(issuer="https://idp.example", id="bob-0"),
+                                RevokedSessions(issuer="https://ci.example", before=NOW + timedelta(days=1)))
+    story = tell("ann", act, is_revoked=is_revoked)
+    assert set(story.statuses.values()) == {200}
+    assert (story.socket, story.stream) == (None, None)
+
+
+def test_what_cannot_be_known_to_be_unrevoked_ends() -> None:
+    broken: list[bool] = []
+
+    def is_revoked(token: TokenFacts) -> bool:
+        if broken:
+            raise OSError("the list is gone")
+        return False
+
+    story = tell("ann", lambda scene: broken.append(True), is_revoked=is_revoked)
+    check_requests_ended(story, 503, bound=0)
+    check_open_ones_ended(story, RECHECK)
+
+
+def test_j18_3_a_withdrawn_key_ends_what_its_tokens_opened() -> None:
+    def act(scene: Scene) -> None:
+        for source in scene.authenticator.key_sources.values():
+            source.current = KeySet()
+
+    story = tell("ann", act)
+    check_requests_ended(story, 401, bound=0)
+    check_open_ones_ended(story, RECHECK)

@@ -92,6 +92,11 @@ class SigV4Authenticator:
         self._check_replay(request, claim, until)
         return principal
 
+    async def check_again(self, request: HTTPRequest) -> None:
+        """See :class:`~iam_guard.identity.lasting.Lasting`; a signature ages, the key behind it has to be there."""
+        if self.carries(request) and await self._key(read_claim(request)) is None:
+            raise not_valid("there is no such access key any more, or it is switched off")
+
     def challenges(self) -> tuple[str, ...]:
         """See :class:`~iam_guard.identity.authenticator.Authenticator`."""
         return self._challenges
