@@ -140,12 +140,12 @@ def _check_routes(path: Path) -> None:
 
 def _check_settings(path: Path) -> None:
     """Check a settings file, and the issuers, routes and policies that it names; nothing is fetched or started."""
-    from iam_guard.config.issuers import read_issuers  # it brings a web client along
+    from iam_guard.config.callers import check_callers  # it brings a web client along
     from iam_guard.config.settings import load_settings
 
     settings = load_settings(path)
     faults: list[Fault] = []
-    settings.origin.attempt(faults, "", lambda: read_issuers(settings.values.issuers, settings.origin))
+    settings.origin.attempt(faults, "", lambda: check_callers(settings.values, settings.origin))
     settings.origin.attempt(faults, "", lambda: read_route_sources(path))
     settings.origin.attempt(faults, "", lambda: _load_policies(settings))
     if faults:

@@ -10,8 +10,9 @@ from iam_guard.config.credential_settings import ApiKeyEntry, ApiKeySettings
 from iam_guard.config.place import Origin
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.identity.api_keys import ApiKey, ApiKeyAuthenticator, ApiKeyTable
-from iam_guard.model import Principal
+from iam_guard.model import Principal, PrincipalKind
 
+_KINDS = (PrincipalKind.USER, PrincipalKind.ROLE_SESSION)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -40,10 +41,13 @@ def _key(entry: ApiKeyEntry) -> ApiKey:
 
 def _principal(entry: ApiKeyEntry) -> Principal:
     try:
-        return Principal.from_arn(entry.principal, tags=entry.tags)
+        found = Principal.from_arn(entry.principal, tags=entry.tags) if entry.principal.startswith("arn:") else None
     except (ValueError, TypeError):
-        raise ConfigurationError(Fault(f"'{entry.principal}' cannot be a caller", "write the ARN of a user or role",
-                                       "/principal")) from None
+        found = None
+    if found is None or found.kind not in _KINDS:
+        raise ConfigurationError(Fault(f"'{entry.principal}' cannot have a key", "write the ARN of a user or role",
+                                       "/principal"))
+    return found
 
 
 def _end(text: str) -> float | None:

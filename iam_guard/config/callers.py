@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from iam_guard.config.credential_settings import CredentialSettings
 from iam_guard.config.credentials import credential_ways, read_metadata
+from iam_guard.config.issuers import read_issuers
 from iam_guard.config.place import Origin
 from iam_guard.config.policies import directory_opener
 from iam_guard.config.schema import SettingsFile
 from iam_guard.directory.port import DirectoryStore
 from iam_guard.directory.secrets import Secrets
-from iam_guard.errors import ConfigurationError
+from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.http.resource_metadata import ResourceMetadata
 from iam_guard.identity.access_keys import DirectoryAccessKeys
 from iam_guard.identity.authenticator import Authenticator
@@ -52,6 +54,21 @@ def read_callers(settings: SettingsFile, origin: Origin, environment: Mapping[st
     # A single way asks for itself. Where anonymous callers are welcome, it has to be seen that they sent nothing.
     alone = len(ways) == 1 and isinstance(ways[0], JWTAuthenticator) and not settings.allow_anonymous
     return Callers(ways[0] if alone else OneCredential(*ways), metadata, vary)
+
+
+def check_callers(settings: SettingsFile, origin: Origin) -> None:
+    """Check what the settings say of callers; nothing is fetched, opened or decrypted.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with these settings.
+    """
+    faults: list[Fault] = []
+    if settings.signed_requests is not None:
+        origin.attempt(faults, "", lambda: _opener(settings, origin))
+    if settings.issuers or (settings.signed_requests is None and settings.credentials == CredentialSettings()):
+        origin.attempt(faults, "", lambda: read_issuers(settings.issuers, origin))
+    if faults:
+        raise ConfigurationError(faults)
 
 
 def _signed(settings: SettingsFile, rules: SignatureRules, origin: Origin,

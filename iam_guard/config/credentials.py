@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from iam_guard.config.api_keys import read_api_keys
@@ -28,7 +29,7 @@ from iam_guard.identity.dpop import DPoP, DPoPTokens
 from iam_guard.identity.introspection import Introspection, IntrospectionReader
 from iam_guard.identity.introspection_call import ClientSecret
 from iam_guard.identity.issuer import Issuer
-from iam_guard.identity.jwt import JWTAuthenticator
+from iam_guard.identity.jwt import JWTAuthenticator, TokenIdentity
 from iam_guard.identity.namesakes import Namer, check_namesakes
 from iam_guard.identity.nonces import Nonces
 from iam_guard.identity.one_credential import Way
@@ -36,22 +37,32 @@ from iam_guard.identity.replay import MemoryReplayCache
 from iam_guard.identity.settings import build_mapping
 
 T = TypeVar("T")
+IsRevoked = Callable[[TokenIdentity], bool]
 AT = "/credentials"
 
 
-def credential_ways(settings: SettingsFile, origin: Origin, metadata_url: str) -> list[Way]:
+def credential_ways(settings: SettingsFile, origin: Origin, metadata_url: str,
+                    is_revoked: IsRevoked | None = None) -> list[Way]:
     """Make the ways of ``issuers`` and ``credentials``, the most usual first.
+
+    Args:
+        settings: What to make.
+        origin: Where it stands.
+        metadata_url: What challenges point to; empty for nothing.
+        is_revoked: Asked about every signed token.
 
     Raises:
         ConfigurationError: with what is wrong with them; two could make the same names; or there is no way at all.
     """
-    return _Ways(settings, origin, metadata_url).all()
+    return _Ways(settings, origin, metadata_url, is_revoked).all()
 
 
 class _Ways:
     """Makes the ways of one settings file; each fault stands where its setting does."""
 
-    def __init__(self, settings: SettingsFile, origin: Origin, metadata_url: str) -> None:
+    def __init__(self, settings: SettingsFile, origin: Origin, metadata_url: str,
+                 is_revoked: IsRevoked | None) -> None:
+        self._is_revoked = is_revoked
         self._settings, self._origin, self._metadata_url = settings, origin, metadata_url
         self._given, self._realm = settings.credentials, settings.realm
         self._namers: list[Namer] = []
@@ -76,7 +87,8 @@ class _Ways:
                 f"{AT}/introspection/signed", "signed tokens have one reader", "leave it out, or empty 'issuers'"))
         found: list[JWTAuthenticator | IntrospectionReader] = []
         if issuers:
-            found.append(JWTAuthenticator(issuers, realm=self._realm, resource_metadata=self._metadata_url))
+            found.append(JWTAuthenticator(issuers, realm=self._realm, resource_metadata=self._metadata_url,
+                                          is_revoked=self._is_revoked))
         if told is not None:
             found.append(IntrospectionReader(self._placed("/introspection", lambda: self._introspection(told))))
         return Readers(*found) if found else None
@@ -105,8 +117,9 @@ class _Ways:
         told = self._given.certificates
         if told is None:
             return ()
-        kinds = ((TrustDomain, told.trust_domains), (Host, told.hosts))
-        found = tuple(_peer(kind, one) for kind, listed in kinds for one in listed)
+        kinds = (("trust_domains", TrustDomain, told.trust_domains), ("hosts", Host, told.hosts))
+        found = tuple(self._placed(f"/certificates/{name}/{index}", partial(_peer, kind, one))
+                      for name, kind, listed in kinds for index, one in enumerate(listed))
         if not found and not told.bound_tokens:
             raise ConfigurationError(Fault("certificates are good for nothing here", "list 'trust_domains' or 'hosts'"))
         return found
@@ -162,11 +175,13 @@ class _Ways:
         self._placed("", lambda: check_namesakes(named, beside=among))
 
     def _placed(self, at: str, make: Callable[[], T]) -> T:
-        faults: list[Fault] = []
-        made = self._origin.attempt(faults, AT + at, make)
-        if faults:
-            raise ConfigurationError(faults)
-        return made  # type: ignore[return-value]  # nothing was refused, so this is what was made
+        """Make something of the settings at *at*; what is said of a part of them stands there already."""
+        try:
+            return make()
+        except ConfigurationError as refused:
+            raise ConfigurationError(
+                one if one.pointer.startswith(AT) else self._origin.placed([one], AT + at)[0]
+                for one in refused.faults) from None
 
 
 def _peer(kind: type[KnownPeers], told: PeerSettings) -> KnownPeers:
