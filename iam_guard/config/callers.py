@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from iam_guard.asgi.lifespan import Part
 from iam_guard.config.credential_settings import CredentialSettings
 from iam_guard.config.credentials import credential_ways, read_metadata
 from iam_guard.config.issuers import read_issuers
 from iam_guard.config.place import Origin
 from iam_guard.config.policies import directory_opener
+from iam_guard.config.revocations import read_revocation_file
 from iam_guard.config.schema import SettingsFile
 from iam_guard.directory.port import DirectoryStore
 from iam_guard.directory.secrets import Secrets
@@ -32,11 +34,13 @@ class Callers:
         authenticator: Asks the one way that a request uses.
         metadata: The protected resource metadata; ``None`` for none.
         vary: Request headers that identify the caller.
+        parts: What has to be started and closed beside the authenticator.
     """
 
     authenticator: Authenticator
     metadata: ResourceMetadata | None = None
     vary: tuple[str, ...] = ("Authorization",)
+    parts: tuple[Part, ...] = ()
 
 
 def read_callers(settings: SettingsFile, origin: Origin, environment: Mapping[str, str] = os.environ) -> Callers:
@@ -46,14 +50,16 @@ def read_callers(settings: SettingsFile, origin: Origin, environment: Mapping[st
         ConfigurationError: with everything that is wrong with these settings.
     """
     metadata = read_metadata(settings)
-    ways = credential_ways(settings, origin, metadata.url if metadata else "")
+    revocations = read_revocation_file(settings, origin)
+    ways = credential_ways(settings, origin, metadata.url if metadata else "", revocations)
     if settings.signed_requests is not None:
         ways.append(_signed(settings, settings.signed_requests, origin, environment))
     api_keys = settings.credentials.api_keys
     vary = ("Authorization", api_keys.header) if api_keys else ("Authorization",)
     # A single way asks for itself. Where anonymous callers are welcome, it has to be seen that they sent nothing.
     alone = len(ways) == 1 and isinstance(ways[0], JWTAuthenticator) and not settings.allow_anonymous
-    return Callers(ways[0] if alone else OneCredential(*ways), metadata, vary)
+    parts = (revocations,) if revocations else ()
+    return Callers(ways[0] if alone else OneCredential(*ways), metadata, vary, parts)
 
 
 def check_callers(settings: SettingsFile, origin: Origin) -> None:

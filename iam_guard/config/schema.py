@@ -119,6 +119,20 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recheck_seconds: Seconds = 5.0
 
 
+class RevocationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which tokens are over before they expire.
+
+    Attributes:
+        file: The list (see :mod:`iam_guard.identity.revocation`).
+        poll_seconds: How often it is looked at.
+        max_unsynced: Seconds without a good look at it after which nobody with a token is let in.
+    """
+
+    file: str
+    poll_seconds: Seconds = 3.0
+    max_unsynced: Seconds = 300.0
+
+
 class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``iam-guard.yaml``.
 
@@ -127,6 +141,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         store: Which directory they come from instead; a text is its URL.
         routes: Where routes are mapped; a text is the file of the route map.
         issuers: Whose tokens are accepted (see :mod:`iam_guard.identity.settings`).
+        revocations: Which tokens are over before they expire; a text is the file that lists them.
         signed_requests: Accept requests signed with access keys of the directory, under these rules.
         credentials: Other ways to say who; without them, ``issuers`` has to name some.
         metadata: What clients need to know to get a token (RFC 9728), served to everybody.
@@ -148,6 +163,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     store: str | StoreSettings = ""
     routes: str | RouteSettings
     issuers: tuple[dict[str, Any], ...]
+    revocations: str | RevocationSettings = ""
     credentials: CredentialSettings = CredentialSettings()
     metadata: ResourceMetadata | None = None
     signed_requests: SignatureRules | None = None

@@ -109,4 +109,4 @@ def build(settings: SettingsFile, origin: Origin, *,
     refresher.check()
     policies.release()
     guard = Guard(refresher, log=log, names=names)
-    return Wiring(guard, callers, refresher, routes, settings, (*policies.parts, refresher, *parts))
+    return Wiring(guard, callers, refresher, routes, settings, (*policies.parts, refresher, *callers.parts, *parts))
