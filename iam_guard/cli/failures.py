@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from iam_guard.cli.output import say, say_faults
-from iam_guard.errors import DirectoryError, DocumentError, IAMGuardError
+from iam_guard.errors import DirectoryError, DocumentError, IAMGuardError, TokenServiceError
 
 WRONG = 1
 SOFTWARE = 70
@@ -55,7 +55,7 @@ def _tell(problem: Exception, *, debug: bool) -> int:
         say_faults(problem.faults)
         return WRONG
     if isinstance(problem, IAMGuardError):
-        say(f"{problem.code}: {problem}" if isinstance(problem, DirectoryError) else str(problem))
+        say(f"{problem.code}: {problem}" if isinstance(problem, DirectoryError | TokenServiceError) else str(problem))
         return WRONG
     if isinstance(problem, OSError) and problem.strerror:
         place = f"'{problem.filename}': " if problem.filename else ""

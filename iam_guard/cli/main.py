@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from typing import Annotated, Any
@@ -13,36 +14,39 @@ from iam_guard.cli.demo import command as demo
 from iam_guard.cli.failures import GuardedCommands
 from iam_guard.errors import ConfigurationError, Fault
 
+#: Commands on a directory, and what their help says where a library is missing.
+_LATER = {"directory": "Accounts, users, groups, roles and policies", "token": "Sessions, and the keys that sign them"}
+
 
 class Commands(GuardedCommands):
     """All commands; those on a directory are loaded when they are asked for, with the libraries that they need."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of the commands."""
-        return [*super().list_commands(ctx), "directory"]
+        return [*super().list_commands(ctx), *_LATER]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command with a name."""
-        return _directory() if cmd_name == "directory" else super().get_command(ctx, cmd_name)
+        return _loaded(cmd_name) if cmd_name in _LATER else super().get_command(ctx, cmd_name)
 
 
-def _directory() -> Any:
+def _loaded(name: str) -> Any:
     try:
-        from iam_guard.cli.directory import app as commands
+        commands = import_module(f"iam_guard.cli.{name}").app
     except ModuleNotFoundError as missing:
         if (missing.name or "iam_guard").startswith("iam_guard"):
             raise
-        return typer.main.get_command(_without(missing.name))
+        return typer.main.get_command(_without(name, missing.name))
     return typer.main.get_command(commands)
 
 
-def _without(missing: str | None) -> typer.Typer:
+def _without(name: str, missing: str | None) -> typer.Typer:
     """What stands for the commands on a directory where a library is missing."""
     lacking = typer.Typer()
 
-    @lacking.command("directory", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-    def directory() -> None:
-        """Accounts, users, groups, roles and policies: needs the extra 'directory', which is not installed."""
+    @lacking.command(name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+                     help=f"{_LATER[name]}: needs the extra 'directory', which is not installed.")
+    def needs_more() -> None:
         raise ConfigurationError(Fault(f"'{missing}' is not installed", "pip install 'iam-guard[directory]'"))
 
     return lacking

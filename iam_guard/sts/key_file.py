@@ -78,6 +78,17 @@ class SigningKeyFile:
         """
         return self._write(self.current.rotated(now, lead=lead), now)
 
+    def drop(self, id: str, now: int) -> SigningKeys:
+        """Take a key away at once.
+
+        Raises:
+            UnavailableError: the file cannot be read, or no other key would sign.
+            ConfigurationError: there is no such key, or the file cannot be written.
+        """
+        left = self.current.without(id)
+        left.signing(now)
+        return self._write(left, now)
+
     def _write(self, keys: SigningKeys, now: int) -> SigningKeys:
         try:
             # The public keys first: whoever sees a token of a new key can find that key.

@@ -62,7 +62,7 @@ class TokenService:
         audiences = (audience,) if isinstance(audience, str) else tuple(audience)
         if not issuer or not audiences or not all(audiences):
             raise ConfigurationError(Fault("the token service or what its tokens are for has no name"))
-        self._guard, self._store, self._clock = guard, store, clock
+        self._guard, self.store, self._clock = guard, store, clock
         self._devices = devices or NoDevices()
         self._mint = Mint(issuer, audiences, keys, clock, new_id)
         self.issuer, self.audience, self.keys = issuer, audiences, keys
@@ -88,7 +88,7 @@ class TokenService:
         tags = session_tags(caller, wanted.tags, wanted.transitive_tag_keys)
         source = _source_identity(caller, wanted.source_identity)
         asking = self._with_factor(caller, wanted.serial_number, wanted.token_code)
-        with facts_of(self._store) as facts:
+        with facts_of(self.store) as facts:
             role = self._permitted(asking, wanted, facts, tags, source)
             session = Session(kind="role", id=role.id, holder=role.arn, tags=tags.all, transitive=tags.transitive,
                               policies=session_policies(wanted, facts, role.account), source_identity=source)
@@ -118,7 +118,7 @@ class TokenService:
         tags, source = session_tags(caller, identity.tags, identity.transitive), identity.source_identity or ""
         if account not in identity.provider.accounts:
             raise denied(caller, "sts:AssumeRoleWithWebIdentity", wanted.role_arn)
-        with facts_of(self._store) as facts:
+        with facts_of(self.store) as facts:
             role = self._permitted(caller, wanted, facts, tags, source)
             session = Session(kind="role", id=role.id, holder=role.arn, tags=tags.all, transitive=tags.transitive,
                               policies=session_policies(wanted, facts, role.account), source_identity=source,
@@ -182,7 +182,7 @@ class TokenService:
         tags = SessionTags(wanted.tags, {}, ())
         permission = Permission(caller, wanted, arn, tags, EMPTY)
         check_allowed(self._guard, permission, "sts:GetFederationToken", source="", exists=True)
-        with facts_of(self._store) as facts:
+        with facts_of(self.store) as facts:
             policies = session_policies(wanted, facts, caller.account)
         session = Session(kind="federated-user", id=self._user_id(caller), holder=caller.arn, tags=tags.all,
                           policies=policies)
@@ -214,7 +214,7 @@ class TokenService:
             raise TokenServiceError("AccessDenied", "A session cannot ask for such a session.")
 
     def _user_id(self, caller: Principal) -> str:
-        with facts_of(self._store) as facts:
+        with facts_of(self.store) as facts:
             user = facts.user(caller.arn, caller.unique_id)
         if user is None:
             raise TokenServiceError("AccessDenied", "The caller is no user of this directory.")

@@ -117,6 +117,17 @@ class SigningKeys:
         """
         return SigningKeys((*self.verifying(now), SigningKey.make(now + lead)))
 
+    def without(self, id: str) -> SigningKeys:
+        """The keys without one that is not to be trusted any more.
+
+        Raises:
+            ConfigurationError: there is no such key, or no other.
+        """
+        left = [one for one in self.keys if one.id != id]
+        if len(left) == len(self.keys):
+            raise ConfigurationError(Fault("there is no signing key of this id"))
+        return SigningKeys(left)
+
     def verifying(self, now: float) -> tuple[SigningKey, ...]:
         """The keys that sign, will sign, or signed what may still be good."""
         return tuple(one for one, end in zip(self.keys, self._ends(), strict=True) if end is None or now < end)
