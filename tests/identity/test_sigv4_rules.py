@@ -38,8 +38,8 @@ from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.request import HTTPRequest
 from iam_guard.identity.access_keys import KnownKey
 from iam_guard.identity.one_credential import OneCredential
+from iam_guard.identity.replay import MemoryReplayCache
 from iam_guard.identity.sigv4.authenticator import SigV4Authenticator
-from iam_guard.identity.sigv4.replay import ReplayWindow
 from iam_guard.identity.sigv4.rules import SignatureRules
 from iam_guard.model import Principal
 
@@ -483,15 +483,25 @@ def test_at_the_same_time_one_of_many_equal_requests_is_let_in() -> None:
 
 
 def test_a_full_window_lets_nobody_in_and_forgets_nobody() -> None:
-    window = ReplayWindow(2)
-    window.admit("a", until=10, now=0)
-    window.admit("b", until=20, now=0)
+    first, second = signed("POST", body=b"1"), signed("POST", body=b"2")
+    clock = Clock(first.made)
+    authenticator = door(replace(RULES, replay_entries=1), now=clock)
+    assert asyncio.run(authenticator.authenticate(with_body(first))) is ADA
     with pytest.raises(UnavailableError):
-        window.admit("c", until=30, now=10)
-    with pytest.raises(AuthenticationError):
-        window.admit("a", until=10, now=10)
-    window.admit("c", until=30, now=10.5)
-    assert len(window) == 2
+        asyncio.run(authenticator.authenticate(with_body(second)))
+    with pytest.raises(AuthenticationError, match="used before"):
+        asyncio.run(authenticator.authenticate(with_body(first)))
+
+
+def test_a_window_can_be_shared_by_a_fleet() -> None:
+    one, used = signed("POST"), MemoryReplayCache()
+    for answer in (ADA, None):
+        authenticator = door(now=one.made, used=used)
+        if answer:
+            assert asyncio.run(authenticator.authenticate(with_body(one))) is answer
+        else:
+            with pytest.raises(AuthenticationError, match="used before"):
+                asyncio.run(authenticator.authenticate(with_body(one)))
 
 
 def test_forged_signatures_do_not_fill_the_window() -> None:

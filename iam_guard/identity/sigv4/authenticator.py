@@ -11,6 +11,7 @@ from iam_guard.errors import BodyNeededError
 from iam_guard.http.challenge import challenge
 from iam_guard.identity.access_keys import AccessKeys, KnownKey, TemporaryKeys
 from iam_guard.identity.clock import SteadyClock
+from iam_guard.identity.replay import MemoryReplayCache, ReplayCache
 from iam_guard.identity.sigv4.canonical import canonical_request
 from iam_guard.identity.sigv4.chunks import ChunkCheck
 from iam_guard.identity.sigv4.claim import Claim, in_header, in_query, read_claim
@@ -26,7 +27,6 @@ from iam_guard.identity.sigv4.payload import (
     hold_to,
 )
 from iam_guard.identity.sigv4.refusals import ALGORITHM, expired, malformed, not_valid
-from iam_guard.identity.sigv4.replay import ReplayWindow
 from iam_guard.identity.sigv4.rules import SignatureRules
 from iam_guard.identity.sigv4.signature import is_same, sign, signing_key, string_to_sign
 
@@ -48,6 +48,7 @@ class SigV4Authenticator:
         keys: Knows long-term access keys.
         rules: What signatures have to keep to.
         temporary: Knows the keys of sessions; without it, requests with a session token are refused.
+        used: Remembers signatures that count once; by default those that came to this process.
         realm: What challenges call this service.
         clock: Seconds since the epoch.
     """
@@ -55,11 +56,12 @@ class SigV4Authenticator:
     schemes = (ALGORITHM.lower(),)
 
     def __init__(self, keys: AccessKeys, rules: SignatureRules, *, temporary: TemporaryKeys | None = None,
-                 realm: str = "api", clock: Callable[[], float] | None = None) -> None:
+                 used: ReplayCache | None = None, realm: str = "api",
+                 clock: Callable[[], float] | None = None) -> None:
         self._keys, self._rules, self._temporary = keys, rules, temporary
         self._clock = clock or SteadyClock(time.time, time.monotonic)
         self._challenges = (challenge(ALGORITHM, realm=realm),)
-        self._window = ReplayWindow(rules.replay_entries)
+        self._used = used or MemoryReplayCache(rules.replay_entries)
         # Signs in place of a secret that we do not have, so that a missing one takes as long as a wrong one.
         self._decoy = secrets.token_urlsafe(30)
 
@@ -89,7 +91,7 @@ class SigV4Authenticator:
         payload = declared or await hash_of_body(request, request.body, self._rules)
         principal = self._principal(request, claim, known, key, payload)
         await self._check_body(request, claim, declared, key)
-        self._check_replay(request, claim, until)
+        await self._check_replay(request, claim, until)
         return principal
 
     async def check_again(self, request: HTTPRequest) -> None:
@@ -160,8 +162,11 @@ class SigV4Authenticator:
         elif declared:
             await hold_to(declared, request, body, self._rules)
 
-    def _check_replay(self, request: HTTPRequest, claim: Claim, until: float) -> None:
+    async def _check_replay(self, request: HTTPRequest, claim: Claim, until: float) -> None:
         """A presigned URL is meant to be used again; so, mostly, is the signature of a request that only reads."""
         replays = self._rules.replays
-        if claim.expires is None and (replays == "all" or (replays == "writes" and request.method not in _READS)):
-            self._window.admit(claim.signature, until=until, now=self._clock())
+        if claim.expires is not None or replays == "none" or (replays == "writes" and request.method in _READS):
+            return
+        # Remembered for a second longer than it is good: at that very moment it still is.
+        if not await self._used.use(bytes.fromhex(claim.signature), until=until + 1, now=self._clock()):
+            raise not_valid("the signature was used before")
