@@ -61,7 +61,7 @@ class SigV4Authenticator:
         self._keys, self._rules, self._temporary = keys, rules, temporary
         self._clock = clock or SteadyClock(time.time, time.monotonic)
         self._challenges = (challenge(ALGORITHM, realm=realm),)
-        self._used = used or MemoryReplayCache(rules.replay_entries)
+        self._used = MemoryReplayCache(rules.replay_entries) if used is None else used
         # Signs in place of a secret that we do not have, so that a missing one takes as long as a wrong one.
         self._decoy = secrets.token_urlsafe(30)
 
