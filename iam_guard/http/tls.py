@@ -7,24 +7,24 @@ from typing import Any
 
 import msgspec
 
-from iam_guard.errors import RequestRefusedError
 from iam_guard.http.request import HTTPRequest
 
 #: A chain that is longer than this is no chain of ours.
 MAX_CHAIN = 10
+#: Stands for a certificate that the server did not accept: whoever reads certificates cannot read this one.
+UNACCEPTABLE = ("",)
 
 
 def with_client_certificates(request: HTTPRequest, tls: Mapping[str, Any]) -> None:
     """Add to a request that was just made what the server found out about its client.
 
+    A certificate that the server did not accept matters where certificates matter, and nowhere else.
+
     Args:
         request: Nobody else may have it yet.
         tls: The extension's part of the scope.
-
-    Raises:
-        RequestRefusedError: the client showed a certificate, and the server did not accept it.
     """
     chain = tuple(tls.get("client_cert_chain") or ())
     if tls.get("client_cert_error") or len(chain) > MAX_CHAIN or not all(isinstance(one, str) for one in chain):
-        raise RequestRefusedError("The client certificate is not acceptable.", status=401, code="invalid-token")
+        chain = UNACCEPTABLE
     msgspec.structs.force_setattr(request, "tls_chain", chain)

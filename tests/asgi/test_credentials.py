@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cases import door, echo, trusting, with_token
+from certificates import certificate, pem
 from driver import call, http_scope
 from fixture_app import NOW, statement
 from hypothesis import given
@@ -145,16 +146,42 @@ def test_a_stronger_login_is_asked_for_by_the_scheme_in_use() -> None:
     assert get(guarded, GOOD["key"]).status == 403  # no login would give a key another strength
 
 
+def tls_status(guarded: IAMGuardMiddleware, tls: dict[str, Any], *headers: tuple[str, str]) -> int:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = http_scope("GET", "/x", headers, extensions={"tls": tls})
+    asyncio.run(guarded(scope, None, send))  # type: ignore[arg-type]
+    return int(sent[0]["status"])
+
+
+def mutual_tls() -> IAMGuardMiddleware:
+    clock = NOW.timestamp
+    source = CertificateSource(Place.TLS, clock=clock)
+    return door(echo, authenticator=OneCredential(trusting(), CertificateAuthenticator(
+        source, trust_domains=[TrustDomain("prod.example")])))
+
+
+def svid() -> str:
+    return pem(certificate(("spiffe://prod.example/web",), start=int(NOW.timestamp()), end=int(NOW.timestamp()) + 9))
+
+
+def test_the_tls_layer_of_the_server_tells_the_certificate() -> None:
+    told = {"client_cert_chain": [svid(), "the authority's"], "client_cert_error": None}
+    assert tls_status(mutual_tls(), told) == 200
+    assert tls_status(mutual_tls(), told, GOOD["bearer"]) == 400
+    assert tls_status(mutual_tls(), {"client_cert_chain": []}) == 401
+    assert tls_status(mutual_tls(), {"client_cert_chain": []}, GOOD["bearer"]) == 200
+    assert tls_status(mutual_tls(), {"tls_version": 0x0304}, GOOD["bearer"]) == 200
+
+
 @pytest.mark.parametrize("tls", [
     {"client_cert_chain": (), "client_cert_error": "expired"}, {"client_cert_chain": [7]},
     {"client_cert_chain": ["x"] * 11},
 ])
 def test_what_the_server_says_of_a_bad_certificate_is_final(tls: dict[str, Any]) -> None:
-    guarded, sent = shop(), []
-    scope = http_scope("GET", "/x", [GOOD["bearer"]], extensions={"tls": tls})
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    asyncio.run(guarded(scope, None, send))  # type: ignore[arg-type]
-    assert sent[0]["status"] == 401
+    assert tls_status(mutual_tls(), tls | {"client_cert_chain": tls["client_cert_chain"] or [svid()]}) == 401
+    assert tls_status(mutual_tls(), tls, GOOD["bearer"]) == 401
+    assert tls_status(door(echo), tls, GOOD["bearer"]) == 200  # where nobody reads certificates, none matters
