@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
-from iam_guard.config.credential_settings import ApiKeyEntry, ApiKeySettings
+from iam_guard.config.credential_settings import ApiKeyEntry, ApiKeyFile, ApiKeySettings
 from iam_guard.config.place import Origin
-from iam_guard.errors import ConfigurationError, Fault
-from iam_guard.identity.api_keys import ApiKey, ApiKeyAuthenticator, ApiKeyTable
+from iam_guard.errors import ConfigurationError, DocumentError, Fault
+from iam_guard.identity.api_keys import ApiKey, ApiKeyAuthenticator, ApiKeys, ApiKeyTable
+from iam_guard.identity.watched_keys import WatchedApiKeys
 from iam_guard.model import Principal, PrincipalKind
+from iam_guard.policy.source import SourceText
+from iam_guard.store.typed import read_value
+
+#: Largest file of keys.
+MAX_FILE_BYTES = 1_048_576
 
 _KINDS = (PrincipalKind.USER, PrincipalKind.ROLE_SESSION)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -22,14 +30,49 @@ def read_api_keys(settings: ApiKeySettings, origin: Origin, at: str, *, realm: s
     Raises:
         ConfigurationError: with everything that is wrong with any key.
     """
+    if bool(settings.keys) == bool(settings.file):
+        raise ConfigurationError(origin.fault(at, "keys are in one place", "list 'keys', or name a 'file'"))
+    keys = _followed(settings.file, origin, at) if settings.file else _table(settings.keys, origin, f"{at}/keys")
+    return ApiKeyAuthenticator(keys, header=settings.header, realm=realm)
+
+
+def _followed(name: str, origin: Origin, at: str) -> ApiKeys:
+    place = origin.path(name)
+    try:
+        return WatchedApiKeys(partial(_read_file, place), partial(_stamp, place))
+    except OSError as problem:
+        raise ConfigurationError(origin.fault(f"{at}/file", f"'{name}' cannot be read: {problem.strerror}",
+                                              "write it, or name another")) from None
+
+
+def _stamp(place: Path) -> object:
+    found = place.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read_file(place: Path) -> ApiKeys:
+    with place.open("rb") as stream:
+        content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ConfigurationError(Fault(f"the file is longer than {MAX_FILE_BYTES} bytes", file=str(place)))
+    source = SourceText(content.decode("utf-8", "replace"), file=str(place), is_yaml=place.suffix != ".json")
+    try:
+        value = source.value()
+    except DocumentError as refused:
+        raise ConfigurationError(refused.faults) from None
+    read = read_value(value, ApiKeyFile, file=source.file, position=source.position)
+    return _table(read.keys, Origin(source.file, place.parent, source.position), "/keys")
+
+
+def _table(entries: Sequence[ApiKeyEntry], origin: Origin, at: str) -> ApiKeyTable:
     faults: list[Fault] = []
-    read = [origin.attempt(faults, f"{at}/keys/{index}", partial(_key, entry))
-            for index, entry in enumerate(settings.keys)]
-    if not read:
-        faults.append(origin.fault(f"{at}/keys", "there are no keys", "list some, or leave 'api_keys' out"))
+    read = [origin.attempt(faults, f"{at}/{index}", partial(_key, entry)) for index, entry in enumerate(entries)]
     if faults:
         raise ConfigurationError(faults)
-    return ApiKeyAuthenticator(ApiKeyTable(key for key in read if key), header=settings.header, realm=realm)
+    table = origin.attempt(faults, at, lambda: ApiKeyTable(key for key in read if key))
+    if table is None:
+        raise ConfigurationError(faults)
+    return table
 
 
 def _key(entry: ApiKeyEntry) -> ApiKey:

@@ -109,15 +109,23 @@ class ApiKeyEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     expires: str = ""
 
 
+class ApiKeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of API keys."""
+
+    keys: tuple[ApiKeyEntry, ...]
+
+
 class ApiKeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """API keys.
 
     Attributes:
-        keys: Those that are known.
+        keys: Those that are known; or
+        file: a file that lists them under ``keys``, and is read again when it changes.
         header: The header that holds them.
     """
 
-    keys: tuple[ApiKeyEntry, ...]
+    keys: tuple[ApiKeyEntry, ...] = ()
+    file: str = ""
     header: str = DEFAULT_HEADER
 
 

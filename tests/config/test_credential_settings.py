@@ -207,6 +207,40 @@ def test_nonces(settings: Path) -> None:
     assert first.headers["dpop-nonce"]
 
 
+def key_file(*texts: str) -> str:
+    return "keys:" + "".join(
+        f"\n  - {{id: {text[:16]}, sha256: {sha256(text.encode()).hexdigest()}, "
+        f'principal: "arn:app:iam::t1:user/robot"}}' for text in texts) + ("\n" if texts else " []\n")
+
+
+def test_keys_in_a_file_follow_it(settings: Path) -> None:
+    settings.write_text(BASE + "credentials: {api_keys: {file: keys.yaml}}\n")
+    (settings.parent / "keys.yaml").write_text(key_file(KEY))
+    built = load_settings(settings).build()
+    key = {"X-API-Key": KEY}
+    app = built.middleware(Starlette(routes=[Route("/orders/{id}", answer)]))
+    assert [one.status_code for one in ask(app, key)] == [200]
+    (settings.parent / "keys.yaml").write_text(key_file())
+    # The clock of the watch is the machine's: what it sees next is tried without waiting for it.
+    [watched] = [way._keys for way in built.authenticator._ways if hasattr(way, "_keys")]  # type: ignore[attr-defined]
+    watched._every = 0
+    assert [one.status_code for one in ask(app, key)] == [401]
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (None, "iam-guard.yaml:8:32: /credentials/api_keys/file: 'keys.yaml' cannot be read"),
+    ("keys: [{id: igk_7Q2mX9aBfT3k}]\n", "keys.yaml:1:8: /keys/0: 'sha256' is missing"),
+    ("keys: [\n", "keys.yaml"), ("kees: []\n", "keys.yaml"), (key_file(KEY, KEY), "keys.yaml:2:3: /keys: two keys"),
+    (key_file(KEY).replace("user", "group"), "keys.yaml:2:113: /keys/0/principal"),
+    ("#" * 1_048_577, "keys.yaml: the file is longer"),
+])
+def test_mistakes_in_the_file_are_told_there(settings: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (settings.parent / "keys.yaml").write_text(content)
+    found = faults_of(settings, BASE + "credentials: {api_keys: {file: keys.yaml}}\n")
+    assert any(message in fault for fault in found), found
+
+
 def faults_of(settings: Path, text: str) -> list[str]:
     settings.write_text(text)
     with pytest.raises(ConfigurationError) as refused:
@@ -267,7 +301,7 @@ def test_mistakes_are_told_with_their_place(settings: Path, old: str, new: str, 
     (NO_ISSUERS, "/issuers: there is no issuer"),
     (NO_ISSUERS + "credentials: {dpop: {}}\n", "/credentials/dpop: there are no tokens to be bound"),
     (BASE + "credentials: {certificates: {place: tls, bound_tokens: false}}\n", "certificates are good for nothing"),
-    (BASE + "credentials: {api_keys: {keys: []}}\n", "/credentials/api_keys/keys: there are no keys"),
+    (BASE + "credentials: {api_keys: {keys: []}}\n", "/credentials/api_keys: keys are in one place"),
     (BASE.replace("edge: {", "edge: {forwarded: forwarded, ") +
      "credentials: {certificates: {place: x-forwarded-client-cert}}\n", "this header is removed"),
 ])
