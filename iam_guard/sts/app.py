@@ -33,14 +33,19 @@ BURST, PER_SECOND = 60, 10.0
 KEYS_MAX_AGE = 300
 
 
-class _Part(Protocol):
-    async def start(self) -> None: ...
-    async def close(self) -> None: ...
+class Part(Protocol):
+    """What is started and closed with the application."""
+
+    async def start(self) -> None:
+        """Start."""
+
+    async def close(self) -> None:
+        """Close."""
 
 
 def token_app(service: TokenService, keys: AccessKeys, *, identities: WebIdentities | None = None,
               callers: JWTAuthenticator | None = None, clock: Callable[[], float] = time.time,
-              limit: RateLimit | None = None) -> Starlette:
+              limit: RateLimit | None = None, background: Sequence[Part] = ()) -> Starlette:
     """The token service as an ASGI application, to be served at the root of the issuer's host.
 
     Args:
@@ -50,6 +55,7 @@ def token_app(service: TokenService, keys: AccessKeys, *, identities: WebIdentit
         callers: Issuers whose callers are users or sessions of the directory.
         clock: Seconds since the epoch.
         limit: How often one address may ask for tokens.
+        background: What else has to be started and closed with the application.
     """
     subjects = Subjects(OwnSessions(service, clock), service.issuer, identities, callers)
     endpoint = TokenEndpoint(TokenRequests(service, subjects), keys, limit or RateLimit(BURST, PER_SECOND, clock))
@@ -62,10 +68,10 @@ def token_app(service: TokenService, keys: AccessKeys, *, identities: WebIdentit
             Route(f"/.well-known/oauth-authorization-server{path}", published.metadata, methods=["GET"]),
             Route(f"{path}/.well-known/openid-configuration", published.metadata, methods=["GET"]),
         ],
-        lifespan=_lifespan([part for part in (keys, identities, callers) if part is not None]))
+        lifespan=_lifespan([part for part in (*background, keys, identities, callers) if part is not None]))
 
 
-def _lifespan(parts: Sequence[_Part]) -> Any:
+def _lifespan(parts: Sequence[Part]) -> Any:
     @asynccontextmanager
     async def run(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as started:
