@@ -41,6 +41,7 @@ class Problem(Enum):
     INVALID_REQUEST = "invalid-request", 400, "Invalid request"
     MISSING_VALUE = "missing-value", 400, "Missing value"
     REPEATED_VALUE = "repeated-value", 400, "Repeated value"
+    BODY_TOO_LARGE = "body-too-large", 413, "Body too large"
     TARGET_TOO_LONG = "target-too-long", 414, "Target too long"
     HEADERS_TOO_LARGE = "headers-too-large", 431, "Headers too large"
     UNSUPPORTED_VERSION = "unsupported-version", 505, "Unsupported version"

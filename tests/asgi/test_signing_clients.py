@@ -10,6 +10,8 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,8 +128,6 @@ def test_botocore_sends_bodies(address: str) -> None:
 
 
 def test_botocore_sends_a_large_body_with_its_hash(address: str) -> None:
-    from hashlib import sha256
-
     body = b"a" * 1_000_000
     digest = sha256(body).hexdigest()
     assert botocore_sends(address, "PUT", "/orders/1", body, X_Amz_Content_SHA256=digest) == (200, "ada PUT 1000000")
@@ -179,3 +179,15 @@ def test_curl_cannot_change_what_it_signed(address: str) -> None:
         connection.request("GET", target, headers=sent)
         assert connection.getresponse().status == status
         connection.close()
+
+
+@needs_curl
+def test_curl_sends_a_large_body_and_waits_to_be_asked_for_it(address: str, tmp_path: Path) -> None:
+    """Above a megabyte curl first asks whether to go on (``Expect: 100-continue``)."""
+    body = b"curl" * 500_000
+    (tmp_path / "body").write_bytes(body)
+    (tmp_path / "other").write_bytes(body[:-1] + b"k")
+    digest = ("--header", f"X-Amz-Content-Sha256: {sha256(body).hexdigest()}",
+              "--header", "Content-Type: application/octet-stream", "--request", "PUT", "--data-binary")
+    assert curl(address, "/orders/21", *digest, f"@{tmp_path / 'body'}") == (200, f"ada PUT {len(body)}")
+    assert curl(address, "/orders/22", *digest, f"@{tmp_path / 'other'}")[0] == 401
