@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,11 +12,13 @@ from iam_guard.identity.authorization import authorization_scheme
 from iam_guard.identity.bearer import bearer_challenge, bearer_token
 from iam_guard.identity.certificate_proof import NO_CERTIFICATES, CertificateProof
 from iam_guard.identity.confirmation import check_confirmation
+from iam_guard.identity.one_credential import key_sources_of
 from iam_guard.identity.token import MAX_TOKEN, malformed
 from iam_guard.identity.token_reader import ReadToken, TokenReader
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
+    from iam_guard.identity.jwks import KeySource
     from iam_guard.model import Principal
 
 Kind = TypeVar("Kind")
@@ -63,6 +66,11 @@ class BearerTokens:
         """See :class:`~iam_guard.identity.lasting.Lasting`; a token is not used up by being used."""
         await self.authenticate(request)
 
+    @property
+    def key_sources(self) -> Mapping[str, KeySource]:
+        """The key sources of the readers, by issuer."""
+        return self._readers.key_sources
+
     def challenges(self) -> tuple[str, ...]:
         """See :class:`Authenticator`."""
         return self._challenges
@@ -91,6 +99,11 @@ class Readers:
             raise ConfigurationError(Fault("nobody reads the tokens", "configure issuers or introspection"))
         self._readers = readers
         self._is_started = False
+
+    @property
+    def key_sources(self) -> Mapping[str, KeySource]:
+        """The key sources of all readers that have some, by issuer."""
+        return {name: source for reader in self._readers for name, source in key_sources_of(reader).items()}
 
     def only(self, kind: type[Kind]) -> Kind | None:
         """The one reader, when there is no other and it is of this *kind*."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import compare_digest
@@ -23,6 +23,7 @@ from iam_guard.identity.target_uri import normalised, target_uri
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
+    from iam_guard.identity.jwks import KeySource
     from iam_guard.model import Principal
 
 MAX_AGE = 300
@@ -158,6 +159,11 @@ class DPoPTokens:
         """See :class:`~iam_guard.identity.lasting.Lasting`; the proof was good for once, the token is read again."""
         if self.carries(request):
             await self._readers.read(token_after_scheme(request))
+
+    @property
+    def key_sources(self) -> Mapping[str, KeySource]:
+        """The key sources of the readers, by issuer."""
+        return self._readers.key_sources
 
     def challenges(self) -> tuple[str, ...]:
         """See :class:`Authenticator`."""

@@ -7,6 +7,7 @@ rather than overlooked: anonymous is who sent nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,9 +15,11 @@ from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
 from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.authorization import authorization_scheme
 from iam_guard.identity.lasting import check_again
+from iam_guard.model import EMPTY
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
+    from iam_guard.identity.jwks import KeySource
     from iam_guard.model import Principal
 
 
@@ -55,6 +58,11 @@ class OneCredential:
     def schemes(self) -> tuple[str, ...]:
         """The schemes of all ways."""
         return tuple(dict.fromkeys(scheme for way in self._ways for scheme in way.schemes))
+
+    @property
+    def key_sources(self) -> Mapping[str, KeySource]:
+        """The key sources of all ways that have some, by issuer."""
+        return {name: source for way in self._ways for name, source in key_sources_of(way).items()}
 
     def carries(self, request: HTTPRequest) -> bool:
         """Whether *request* carries credentials of any kind; see :class:`Way`."""
@@ -95,6 +103,12 @@ class OneCredential:
     async def close(self) -> None:
         """Close all that were started, also when closing one of them fails."""
         await self._open.aclose()
+
+
+def key_sources_of(owner: object) -> Mapping[str, KeySource]:
+    """The key sources of a way or a reader, by issuer; none where no keys are needed."""
+    found: Mapping[str, KeySource] = getattr(owner, "key_sources", EMPTY)
+    return found
 
 
 def _unread(request: HTTPRequest, carried: list[Way] | tuple[Way, ...]) -> list[str]:

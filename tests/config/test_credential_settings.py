@@ -191,6 +191,16 @@ def test_without_any_of_it_bearer_tokens_are_judged_as_ever(settings: Path) -> N
     assert isinstance(load_settings(settings).build().authenticator, OneCredential)
 
 
+def test_figures_find_the_keys_of_all_issuers_once(settings: Path) -> None:
+    found = load_settings(settings).build().authenticator
+    assert isinstance(found, OneCredential)
+    assert list(found.key_sources) == [IDP]
+    settings.write_text(NO_ISSUERS + "credentials: {certificates: {place: tls, hosts: [{name: db.example}]}}\n")
+    found = load_settings(settings).build().authenticator
+    assert isinstance(found, OneCredential)
+    assert dict(found.key_sources) == {}
+
+
 def test_bearer_tokens_can_be_shut_out(settings: Path) -> None:
     settings.write_text(BASE + 'credentials: {dpop: {required: true, origin: "https://orders.example"}}\n')
     answers = ask(door(settings), proved(), bearer(), {})
