@@ -7,6 +7,7 @@ answers is replaced by a denial or, when the answer has begun, by the end of the
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from iam_guard.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from iam_guard.errors import AuthenticationError, ConfigurationError, Fault, RequestRefusedError
@@ -32,7 +33,7 @@ class HeldBody:
         self._check: BodyCheck | None = None
         self.refused: AuthenticationError | RequestRefusedError | None = None
 
-    async def read(self, limit: int) -> bytes | None:
+    async def read(self, limit: int) -> Iterable[bytes] | None:
         """See :class:`~iam_guard.http.body.RequestBody`; a message of the server is held whole."""
         while not self._whole and self._size <= limit:
             message = await self._receive()
@@ -41,7 +42,7 @@ class HeldBody:
             self._held.append(message)
             self._size += len(message.get("body", b""))
             self._whole = not message.get("more_body", False)
-        return b"".join(one.get("body", b"") for one in self._held) if self._size <= limit else None
+        return [one.get("body", b"") for one in self._held] if self._size <= limit else None
 
     def pass_through(self, check: BodyCheck) -> None:
         """See :class:`~iam_guard.http.body.RequestBody`.

@@ -5,6 +5,7 @@ A door that can hold a body back gives it to :class:`~iam_guard.http.request.HTT
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 
@@ -36,8 +37,8 @@ class BodyCheck(Protocol):
 class RequestBody(Protocol):
     """A body that the application has seen nothing of yet, and will see whole."""
 
-    async def read(self, limit: int) -> bytes | None:
-        """The whole body, or ``None`` when it is longer than *limit*; it is read no further than that.
+    async def read(self, limit: int) -> Iterable[bytes] | None:
+        """The pieces of the whole body, or ``None`` when it is longer than *limit*; it is read no further than that.
 
         Raises:
             RequestRefusedError: the client left before it was here.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,11 @@ async def hash_of_body(request: HTTPRequest, body: RequestBody | None, rules: Si
     """
     if body is None:
         return EMPTY
-    content = await body.read(rules.held_bytes)
-    if content is None:
+    pieces = await body.read(rules.held_bytes)
+    if pieces is None:
         raise RequestRefusedError("The request body is too large to be signed without x-amz-content-sha256.",
                                   status=413, code="body-too-large")
-    return sha256(content).hexdigest()
+    return _hash_of(pieces)
 
 
 async def hold_to(declared: str, request: HTTPRequest, body: RequestBody, rules: SignatureRules) -> None:
@@ -65,9 +66,9 @@ async def hold_to(declared: str, request: HTTPRequest, body: RequestBody, rules:
         AuthenticationError: it is another body.
         RequestRefusedError: it is larger than is accepted.
     """
-    content = await body.read(rules.held_bytes)
-    if content is not None:
-        if sha256(content).hexdigest() != declared:
+    pieces = await body.read(rules.held_bytes)
+    if pieces is not None:
+        if _hash_of(pieces) != declared:
             raise not_valid("the body is another than was signed")
     elif rules.larger_bodies == "refuse":
         raise RequestRefusedError("The request body is too large.", status=413, code="body-too-large")
@@ -85,6 +86,13 @@ async def check_unsigned(request: HTTPRequest, body: RequestBody | None, rules: 
         return
     if request.method not in _HARMLESS_METHODS or (body is not None and await body.read(0) is None):
         raise malformed("the body is not signed")
+
+
+def _hash_of(pieces: Iterable[bytes]) -> str:
+    found = sha256()
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
 
 
 class HashCheck:
