@@ -94,6 +94,12 @@ def with_error(challenges: Iterable[str], code: str, description: str = "", *,
     return (f"{scheme} {told}", *found)
 
 
+def usual_scheme(challenges: Iterable[str]) -> str:
+    """The scheme that tells what is wrong with a request as a whole: one that is taken here."""
+    schemes = [value.partition(" ")[0] for value in challenges]
+    return "Bearer" if "Bearer" in schemes or not schemes else schemes[0]
+
+
 def printable(text: str) -> str:
     """Keep what ``error_description`` may hold (RFC 6750 section 3)."""
     return _NOT_DESCRIPTION.sub("", text)

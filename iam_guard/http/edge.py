@@ -31,8 +31,10 @@ HARMLESS = frozenset(
 # Told by a proxy about its client; an application believes them, so only a trusted proxy may send them.
 _TOLD_BY_PROXIES = frozenset({
     b"cf-connecting-ip", b"client-cert", b"client-cert-chain", b"fastly-client-ip", b"ssl-client-cert",
-    b"true-client-ip", b"x-client-cert", b"x-client-ip", b"x-cluster-client-ip", b"x-forwarded", b"x-real-ip",
-    b"x-ssl-client-cert",
+    b"ssl-client-issuer-dn", b"ssl-client-subject-dn", b"ssl-client-verify", b"true-client-ip",
+    b"x-amzn-mtls-clientcert", b"x-amzn-mtls-clientcert-leaf", b"x-amzn-mtls-clientcert-subject", b"x-client-cert",
+    b"x-client-ip", b"x-cluster-client-ip", b"x-forwarded", b"x-real-ip", b"x-ssl-client-cert", b"x-ssl-client-s-dn",
+    b"x-ssl-client-verify",
 })
 # They make an application serve something else than was checked (promises S3 and S6): never let through.
 _OVERRIDES = frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from iam_guard.errors import AuthenticationError, RequestRefusedError, UnavailableError
-from iam_guard.http.challenge import resource_metadata_in, stronger_login, with_error
+from iam_guard.http.challenge import resource_metadata_in, stronger_login, usual_scheme, with_error
 
 if TYPE_CHECKING:
     from iam_guard.engine.decision import Decision
@@ -126,7 +126,8 @@ def denial_for_authentication(error: AuthenticationError, challenges: Iterable[s
         style: How denials look.
     """
     problem = Problem.INVALID_REQUEST if error.code == "invalid_request" else Problem.INVALID_TOKEN
-    told = with_error(challenges, error.code, error.description, scheme=error.scheme)
+    offered = tuple(challenges)
+    told = with_error(offered, error.code, error.description, scheme=error.scheme or usual_scheme(offered))
     more = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in error.headers]
     return _denial(problem, _sentence(error.description), request, style,
                    decision_id=decision_id, challenges=told, more=more)

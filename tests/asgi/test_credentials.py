@@ -116,6 +116,20 @@ def test_s8_a_certificate_told_by_a_stranger_is_none() -> None:
     assert get(guarded, GOOD["certificate"], GOOD["bearer"]).status == 200  # it is not even a second credential
 
 
+@pytest.mark.parametrize("name", ["Client-Cert", "ssl-client-cert", "ssl-client-verify", "SSL_Client_Verify",
+                                  "ssl-client-subject-dn", "X-Forwarded-Client-Cert", "X-Amzn-Mtls-Clientcert-Leaf"])
+def test_s8_an_application_sees_no_certificate_that_a_stranger_told(name: str) -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend(header.decode() for header, _ in scope["headers"])
+        await echo(scope, receive, send)
+
+    assert get(door(app), GOOD["bearer"], (name, "SUCCESS")).status == 200
+    assert "authorization" in seen
+    assert name.lower() not in seen
+
+
 def test_the_metadata_are_for_everybody() -> None:
     answer = get(shop(), target="/.well-known/oauth-protected-resource/shop")
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")

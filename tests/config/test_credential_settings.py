@@ -206,6 +206,10 @@ def test_bearer_tokens_can_be_shut_out(settings: Path) -> None:
     answers = ask(door(settings), proved(), bearer(), {})
     assert [one.status_code for one in answers] == [200, 401, 401]
     assert answers[2].headers["www-authenticate"].startswith("DPoP algs=")
+    # What is not taken here is not offered either, not even to say what is wrong.
+    assert answers[1].headers["www-authenticate"].endswith(
+        'error="invalid_token", error_description="The credentials are of no kind that is accepted here"')
+    assert "Bearer" not in answers[1].headers["www-authenticate"]
 
 
 def test_nonces(settings: Path) -> None:
