@@ -21,13 +21,14 @@ from rich.console import Console
 from benchmarks.evaluate import Format, machine
 from benchmarks.report import targets_table
 from benchmarks.targets import Target
-from benchmarks.tokens import Signer, signers
+from benchmarks.tokens import ISSUER, Signer, signers
 from iam_guard.asgi.middleware import IAMGuardMiddleware
 from iam_guard.engine.policy_set import PolicySet
 from iam_guard.guard import Guard
 from iam_guard.http.mapper import RequestMapper
 from iam_guard.http.request import HTTPRequest
 from iam_guard.identity.jwt import JWTAuthenticator
+from iam_guard.identity.revocation import RevocationList, Revocations, RevokedToken
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -50,6 +51,8 @@ class RequestFigures:
 
     Attributes:
         hot: The guard's part of a request whose token and path were seen before, ten templates.
+        identity: What of that goes into knowing whose request it is.
+        checked: The same where a list of 10,000 revoked tokens is asked.
         cold: The same for a path never seen.
         one_template: Like ``cold``, with a single route template.
         many_templates: Like ``cold``, with 1,000 route templates.
@@ -57,6 +60,8 @@ class RequestFigures:
     """
 
     hot: float
+    identity: float
+    checked: float
     cold: float
     one_template: float
     many_templates: float
@@ -80,8 +85,11 @@ def main(
     out.print(", ".join(f"{name} {value}" for name, value in machine().items()), style="dim")
     out.print(f"the guard's part of a request, µs: hot {found.hot:.1f}, path not seen before {found.cold:.1f}",
               highlight=False)
+    out.print(f"of that identity, µs: {found.identity:.1f}, {found.checked:.1f} with a list of revoked tokens",
+              highlight=False)
     for kind, (ours, theirs) in found.tokens.items():
-        out.print(f"a token at first sight, {kind}: {ours:.0f} µs, PyJWT {theirs:.0f} µs", highlight=False)
+        out.print(f"a token at first sight, {kind}: {ours:.0f} µs, PyJWT {theirs:.0f} µs, {ours / theirs:.2f} times",
+                  highlight=False)
     out.print(targets_table(judged))
 
 
@@ -89,6 +97,7 @@ def targets(found: RequestFigures) -> list[Target]:
     """The targets of the request."""
     return [
         Target("whole guard on a hot request", found.hot, 15, "µs"),
+        Target("identity of a token seen before", found.identity, 9.9, "µs"),
         Target("1,000 route templates over one", found.many_templates / found.one_template, 1.2, "x"),
         *(Target(f"token first seen over PyJWT's decode, {kind}", ours / theirs, 1.2, "x")
           for kind, (ours, theirs) in found.tokens.items()),
@@ -100,6 +109,8 @@ async def _figures(requests: int, tokens: int) -> RequestFigures:
     same, fresh = [7] * requests, list(range(requests))
     return RequestFigures(
         hot=await _added(signer, 10, same),
+        identity=await _known(signer, requests),
+        checked=await _known(signer, requests, is_revoked=_revoked().cover),
         cold=await _added(signer, 10, fresh),
         one_template=await _added(signer, 1, fresh),
         many_templates=await _added(signer, 1_000, fresh),
@@ -188,6 +199,26 @@ async def _tokens(number: int) -> dict[str, tuple[float, float]]:
     found["HS256, 8 KB"] = await _first_sight(kinds[0], number, 5_400)
     found["RS256, 4 KB"] = await _first_sight(kinds[1], number, 2_400)
     return found
+
+
+def _revoked() -> Revocations:
+    return Revocations(RevocationList(tokens=tuple(RevokedToken(issuer=ISSUER, id=f"revoked-{number}")
+                                                   for number in range(10_000))))
+
+
+async def _known(signer: Signer, number: int, **more: Any) -> float:
+    """Microseconds to know the caller again, each time from a request built anew."""
+    authenticator, token = JWTAuthenticator([signer.issuer()], **more), signer.token(0)
+    spent = []
+    await authenticator.authenticate(HTTPRequest.from_scope(_scope(0, 0, token)))
+    gc.collect()
+    for _ in range(0, number, BLOCK):
+        requests = [HTTPRequest.from_scope(_scope(0, 0, token)) for _ in range(BLOCK)]
+        start = thread_time_ns()
+        for request in requests:
+            await authenticator.authenticate(request)
+        spent.append((thread_time_ns() - start) / BLOCK)
+    return median(spent) / 1e3
 
 
 async def _first_sight(signer: Signer, number: int, padding: int) -> tuple[float, float]:

@@ -92,6 +92,8 @@ def normalise_context(context: Mapping[str, ContextValue]) -> dict[str, str | tu
 def _texts(value: ContextValue) -> str | tuple[str, ...]:
     if isinstance(value, str):
         return value
+    if type(value) is tuple and all(type(one) is str for one in value):
+        return value
     if isinstance(value, list | tuple | set | frozenset):
         return tuple(scalar_text(one) for one in (sorted(value) if isinstance(value, set | frozenset) else value))
     return scalar_text(value)  # type: ignore[arg-type]

@@ -75,7 +75,8 @@ def _check_times(claims: Mapping[str, Any], issuer: Issuer, now: float) -> float
         raise refused("The access token does not expire", "'exp' is absent")
     if now >= expires_at + issuer.leeway:
         raise refused("The access token expired", "'exp' is past")
-    if any(moment is not None and moment > now + issuer.leeway for moment in (issued_at, not_before, signed_in_at)):
+    latest = now + issuer.leeway
+    if (issued_at or 0) > latest or (not_before or 0) > latest or (signed_in_at or 0) > latest:
         raise refused("The access token is not valid yet", "'iat', 'nbf' or 'auth_time' is in the future")
     if issuer.max_lifetime is not None and (issued_at is None or expires_at - issued_at > issuer.max_lifetime):
         raise refused("The access token lives too long", "'exp' minus 'iat' is above 'max_lifetime'")

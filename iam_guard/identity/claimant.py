@@ -19,7 +19,7 @@ from iam_guard.model import Principal, entity_name
 
 MAX_NAME = 255
 #: Further registered claims that become condition keys where a token has them (RFC 9068 section 2.2).
-_ALSO = ("client_id", "azp", "acr", "amr", "auth_time")
+_ALSO = tuple((name, f"jwt:{name}") for name in ("client_id", "azp", "acr", "amr", "auth_time"))
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029]")
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@([A-Za-z0-9.-]{1,253})")
 
@@ -65,7 +65,7 @@ def principal_from_claims(
     # A token is a temporary credential whomever it names: a user's older ones are revoked like a role's.
     issued = claims.get("iat", claims.get("auth_time"))
     if isinstance(issued, int | float):
-        attributes["aws:TokenIssueTime"] = datetime.fromtimestamp(issued, UTC)
+        attributes["aws:TokenIssueTime"] = datetime.fromtimestamp(issued, UTC).isoformat().replace("+00:00", "Z")
     if mapping.role is None:
         return Principal.user(name, **more)
     attributes["aws:FederatedProvider"] = _provider_arn(issuer, account, mapping)
@@ -179,16 +179,19 @@ def _tag_value(claims: Claims, source: Claim) -> str | None:
 
 def _attributes(claims: Claims, mapping: ClaimMapping) -> dict[str, Any]:
     """The condition keys ``jwt:...``: chosen ones first, so that nothing replaces a standard one."""
-    keys = {key: _context_value(claim.read(claims), claim) for key, claim in mapping.keys.items()}
-    for name in _ALSO:
-        if f"jwt:{name}" not in keys and name in claims:
-            keys[f"jwt:{name}"] = _context_value(claims[name], name)
+    keys = {key: value for key, claim in mapping.keys.items()
+            if (value := _context_value(claim.read(claims), claim)) is not None}
+    for name, key in _ALSO:
+        if name in claims and key not in mapping.keys and (value := _context_value(claims[name], name)) is not None:
+            keys[key] = value
     audience = claims.get("aud", [])
     keys["jwt:iss"], keys["jwt:sub"] = claims["iss"], claims["sub"]
     keys["jwt:aud"] = (audience,) if isinstance(audience, str) else tuple(audience)
-    keys["jwt:scope"] = scopes(claims)
-    told = {key: value for key, value in keys.items() if value is not None}
-    return told | actor_keys(claims)
+    if (granted := scopes(claims)) is not None:
+        keys["jwt:scope"] = granted
+    if "act" in claims:
+        keys.update(actor_keys(claims))
+    return keys
 
 
 def _context_value(value: Any, claim: Claim | str) -> Any:
@@ -212,4 +215,5 @@ def scopes(claims: Claims) -> tuple[str, ...] | None:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise unusable("the scope is neither a text nor a list of texts")
-    return tuple(dict.fromkeys(scope for text in texts for scope in text.split(" ") if scope))
+    words = texts[0].split(" ") if len(texts) == 1 else [word for text in texts for word in text.split(" ")]
+    return tuple(filter(None, dict.fromkeys(words)))

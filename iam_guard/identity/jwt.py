@@ -26,7 +26,7 @@ from iam_guard.identity.claimant import group_names, principal_from_claims
 from iam_guard.identity.clock import SteadyClock
 from iam_guard.identity.confirmation import Confirmation, read_confirmation
 from iam_guard.identity.fetch import new_client
-from iam_guard.identity.issuer import Issuer, check_issuers
+from iam_guard.identity.issuer import GroupsResolver, Issuer, check_issuers
 from iam_guard.identity.jwks import DEFAULT_REFRESH, KeySource, RefreshSettings
 from iam_guard.identity.key_sources import is_fetched, open_key_source
 from iam_guard.identity.keys import Algorithm, KeySet, VerificationKey
@@ -207,7 +207,9 @@ class JWTAuthenticator:
         await _check_signature(unverified, trust)
         keys = source.current
         expires_at = check_claims(claims, unverified.type, issuer, now, bound=bound)
-        groups = await _groups(claims, issuer)
+        groups = group_names(claims, issuer.claims)
+        if groups is None and issuer.groups_resolver is not None:
+            groups = await _resolved(issuer.groups_resolver, claims, issuer)
         principal = principal_from_claims(
             claims, issuer.claims, issuer=issuer.issuer, expires_at=expires_at + issuer.leeway, groups=groups
         )
@@ -242,13 +244,10 @@ def _verifies(keys: Sequence[VerificationKey], token: UnverifiedToken, algorithm
     return any(key.verifies(algorithm, token.signed, token.signature) for key in keys)
 
 
-async def _groups(claims: Mapping[str, Any], issuer: Issuer) -> tuple[str, ...] | None:
-    names = group_names(claims, issuer.claims)
-    if names is not None or issuer.groups_resolver is None:
-        return names
+async def _resolved(resolve: GroupsResolver, claims: Mapping[str, Any], issuer: Issuer) -> tuple[str, ...]:
     try:
         async with asyncio.timeout(RESOLVER_DEADLINE):
-            return tuple(dict.fromkeys(await issuer.groups_resolver(claims)))
+            return tuple(dict.fromkeys(await resolve(claims)))
     except Exception as error:
         raise UnavailableError(f"the groups of a caller of '{issuer.issuer}' could not be resolved") from error
 
