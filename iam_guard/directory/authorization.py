@@ -37,6 +37,7 @@ class Authorization:
             OperationDeniedError: not; carries the decision.
         """
         policies = self._policy_set(work.tx)
+        _check_credentials(work.caller)
         _check_identity(work.caller, policies.attachments)
         decision = policies.evaluate(request_of(policies, work, operation.action, operation.resource(work),
                                                 operation.context(work)))
@@ -63,6 +64,17 @@ class Authorization:
 
 def _is_own_root(work: Work) -> bool:
     return work.caller.kind is PrincipalKind.ROOT and work.caller.account == work.account
+
+
+def _check_credentials(who: Principal) -> None:
+    """Sessions that no policy can let in: of somebody a user vouches for, and of users without a second factor.
+
+    Source: language specification, section 6.1.
+    """
+    if who.kind is PrincipalKind.FEDERATED_USER:
+        raise OperationDeniedError("A federated user cannot work on the directory.")
+    if who.kind is PrincipalKind.USER and "aws:tokenissuetime" in who.context and who.mfa_at is None:
+        raise OperationDeniedError("A session of a user works on the directory only with a second factor.")
 
 
 def _check_identity(who: Principal, attachments: Attachments) -> None:

@@ -14,7 +14,7 @@ from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.identity.presets import token_service
 from iam_guard.model import Principal
 from iam_guard.sts.grant import Grant
-from iam_guard.sts.signing import FixedKeys, SigningKeys
+from iam_guard.sts.signing import SigningKeys
 
 Enter = Callable[[Grant], Principal]
 QUEUE = f"arn:aws:sqs:us-east-1:{A}:q"
@@ -45,8 +45,7 @@ def test_sessions_go_on_over_a_rotation(world: World) -> None:
     ann = world.user("ann")
     world.role("T", trust({"AWS": ANN}))
     before = world.assume(ann)
-    world.keys = world.keys.rotated(NOW)
-    world.service._mint._keys = FixedKeys(world.keys)
+    world.turn_keys()
     after = world.assume(ann)
     assert part(before.token, 0)["kid"] != part(after.token, 0)["kid"]
     for grant in (before, after):

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -22,6 +23,7 @@ from world import ANN, AUDIENCE, ISSUER, A, World, allow, arn, deny, doc, part, 
 from iam_guard import IAMGuardMiddleware, RequestMapper
 from iam_guard.errors import UnavailableError
 from iam_guard.identity.access_keys import KnownKey
+from iam_guard.identity.claims import ClaimMapping
 from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.identity.presets import token_service
 from iam_guard.model import Principal
@@ -287,15 +289,16 @@ def test_an_exchange_by_a_wrong_client_is_refused(endpoint: Endpoint) -> None:
     assert answer.status_code == 401
 
 
-def test_callers_of_a_known_issuer_assume_roles() -> None:
-    world = World()
-    callers = JWTAuthenticator([provider().issuer], clock=world.clock)
-    endpoint = Endpoint()
+@pytest.mark.parametrize(("subject", "status"), [("ann", 200), ("bob", 400)])
+def test_callers_of_a_known_issuer_assume_roles(endpoint: Endpoint, subject: str, status: int) -> None:
+    people = replace(provider().issuer, claims=ClaimMapping(account=A, partition="aws"))
+    callers = JWTAuthenticator([people], clock=endpoint.world.clock)
     endpoint.app = token_app(endpoint.world.service, endpoint.keys, callers=callers, clock=endpoint.world.clock)
-    endpoint.world.role("T", trust({"AWS": "arn:app:iam::000000000000:user/ann"}))
-    endpoint.world.put()
-    answer = endpoint.ask({**EXCHANGE, **ROLE, "subject_token": id_token(sub="ann").decode()})
-    assert answer.json()["code"] == "AccessDenied"  # another account: its policies have to agree, and say nothing
+    endpoint.world.role("T", trust({"AWS": ANN}))
+    answer = endpoint.ask({**EXCHANGE, **ROLE, "subject_token": id_token(sub=subject).decode()})
+    assert answer.status_code == status
+    if status == 200:
+        assert endpoint.enter(answer).role_arn == arn("role", "T")
 
 
 # --- what goes wrong ------------------------------------------------------------------------------------
@@ -416,6 +419,28 @@ def test_from_a_long_lived_key_to_a_guarded_application() -> None:
             assert await ask("/orders/7", token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")) == 401
             endpoint.world.delete(role)
             assert await ask("/orders/7", token) == 403
+
+    asyncio.run(whole())
+
+
+def test_a_guard_that_runs_learns_of_a_new_key() -> None:
+    endpoint = Endpoint()
+    world = endpoint.world
+    world.role("T", trust({"AWS": ANN}), policy=(allow("orders:Read"),))
+
+    async def whole() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint.app)) as keys, httpx.AsyncClient(
+                transport=httpx.ASGITransport(guarded(endpoint, keys)), base_url="https://orders.example") as client:
+
+            async def ask(token: str) -> int:
+                return (await client.get("/orders/7", headers={"Authorization": f"Bearer {token}"})).status_code
+
+            old = world.assume(endpoint.ann).token
+            assert await ask(old) == 200
+            world.clock.now += 600
+            world.turn_keys()
+            assert await ask(world.assume(endpoint.ann).token) == 200
+            assert await ask(old) == 200
 
     asyncio.run(whole())
 

@@ -119,6 +119,11 @@ class World:
         return self.service.assume_role(caller, AssumeRole(
             role_arn=role_arn, **{"role_session_name": "s1", **wanted}))
 
+    def turn_keys(self) -> None:
+        """Sign with a new key from now on."""
+        self.keys = self.keys.rotated(int(self.clock()))
+        self.service.keys = self.service._mint._keys = FixedKeys(self.keys)
+
     def authenticator(self) -> JWTAuthenticator:
         """A guard's, which knows nothing of this service but its public keys."""
         issuer = token_service(ISSUER, audience=AUDIENCE, keys=self.keys.jwks(self.clock()))
