@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
 from certificates import certificate, client_cert, pem, x5t, xfcc
-from tokens import NOW, FakeClock
+from tokens import NOW, FakeClock, authenticator, claims_of, token
 
 from iam_guard.errors import AuthenticationError, ConfigurationError
 from iam_guard.http.request import HTTPRequest
+from iam_guard.identity.bearer_tokens import BearerTokens, Readers
+from iam_guard.identity.certificate_proof import CertificateProof
 from iam_guard.identity.certificates import CertificateAuthenticator, Host, TrustDomain
 from iam_guard.identity.client_certificate import CertificateSource, Place, read_certificate
 from iam_guard.identity.one_credential import OneCredential
@@ -157,6 +160,68 @@ def test_nginx_has_to_have_verified_it(verify: str) -> None:
 ])
 def test_forwarded_elements_with_more_than_one_reading(value: str) -> None:
     refusal(way(Place.XFCC), proxied(("x-forwarded-client-cert", value)))
+
+
+#: RFC 8705 appendix A, figure 6, and figure 5: the certificate and its thumbprint.
+PUBLISHED = """-----BEGIN CERTIFICATE-----
+MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAx
+ODEyMzcwOVoXDTIyMDUwMjEyMzcwOVowDzENMAsGA1UEAwwEbXRsczBZMBMGByqG
+SM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ
+/Au08/coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwID
+SQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOV
+bUlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY=
+-----END CERTIFICATE-----
+"""
+PUBLISHED_THUMBPRINT = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"
+
+
+def test_the_published_thumbprint() -> None:
+    source = CertificateSource(Place.TLS, clock=FakeClock(1_600_000_000))
+    found = source.find(tls(PUBLISHED))
+    assert found is not None
+    assert found.thumbprint == PUBLISHED_THUMBPRINT
+    assert (found.uris, found.dns_names) == ((), ())
+
+
+#: RFC 9440 appendix A, and RFC 9421 appendix B.3: valid until 2021-01-23T22:55:33Z, for an email address.
+CLIENT_CERT = (
+    ":MIIBqDCCAU6gAwIBAgIBBzAKBggqhkjOPQQDAjA6MRswGQYDVQQKDBJMZXQncyBBdXRoZW50aWNhdGUxGzAZBgNVBAMMEkxBIEludGVybWVkaWF0"
+    "ZSBDQTAeFw0yMDAxMTQyMjU1MzNaFw0yMTAxMjMyMjU1MzNaMA0xCzAJBgNVBAMMAkJDMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE8YnXXfaU"
+    "gmnMtOXU/IncWalRhebrXmckC8vdgJ1p5Be5F/3YC8OthxM4+k1M6aEAEFcGzkJiNy6J84y7uzo9M6NyMHAwCQYDVR0TBAIwADAfBgNVHSMEGDAW"
+    "gBRm3WjLa38lbEYCuiCPct0ZaSED2DAOBgNVHQ8BAf8EBAMCBsAwEwYDVR0lBAwwCgYIKwYBBQUHAwIwHQYDVR0RAQH/BBMwEYEPYmRjQGV4YW1w"
+    "bGUuY29tMAoGCCqGSM49BAMCA0gAMEUCIBHda/r1vaL6G3VliL4/Di6YK0Q6bMjeSkC3dFCOOB8TAiEAx/kHSB4urmiZ0NX5r5XarmPk0wmuydBV"
+    "oU4hBVZ1yhk=:")
+
+
+def test_the_published_header_of_a_proxy() -> None:
+    end = datetime(2021, 1, 23, 22, 55, 33, tzinfo=UTC).timestamp()
+    clock = FakeClock(end - 1)
+    source, sent = CertificateSource(Place.CLIENT_CERT, clock=clock), proxied(("client-cert", CLIENT_CERT))
+    found = source.find(sent)
+    assert found is not None
+    assert (found.not_after, found.uris, found.dns_names, found.is_leaf) == (end, (), (), True)
+    clock.now = end
+    with pytest.raises(AuthenticationError, match="not valid"):
+        source.find(sent)
+
+
+def test_the_published_token_needs_the_published_certificate() -> None:
+    # RFC 8705 section 3.1, figure 3, holds the confirmation; the certificate is that of appendix A.
+    clock = FakeClock(1_600_000_000)
+    proof = CertificateProof(CertificateSource(Place.TLS, clock=clock))
+    jwt = authenticator(clock=clock)
+    text = token(claims_of(iat=1_599_999_990, exp=1_600_000_600, cnf={"x5t#S256": PUBLISHED_THUMBPRINT}))
+    sent = ((b"authorization", f"Bearer {text}".encode()),)
+
+    def run(*chain: str) -> Principal | None:
+        door = BearerTokens(Readers(jwt), certificates=proof)
+        return asyncio.run(door.authenticate(HTTPRequest(headers=sent, tls_chain=chain)))
+
+    assert run(PUBLISHED) is not None
+    with pytest.raises(AuthenticationError, match="not shown"):
+        run()
+    with pytest.raises(AuthenticationError, match="'cnf' is present"):
+        asyncio.run(jwt.authenticate(HTTPRequest(headers=sent, tls_chain=(PUBLISHED,))))
 
 
 def test_the_hash_and_the_certificate_of_an_element_agree() -> None:
