@@ -27,6 +27,8 @@ def authorization_scheme(request: HTTPRequest) -> str | None:
         if request.header_values("authorization"):
             raise AuthenticationError("More than one Authorization header was sent", code="invalid_request")
         return None
+    if value.startswith(b"Bearer "):
+        return "bearer"  # what nearly everybody sends
     first = value.split(None, 1)[:1]
     return ascii_lower(first[0].decode("latin-1")) if first else ""
 

@@ -45,19 +45,22 @@ class OneCredential:
         ways: Each reads its own kind; no two read the same.
 
     Raises:
-        ConfigurationError: there is no way.
+        ConfigurationError: there is no way, or two read the same scheme.
     """
 
     def __init__(self, *ways: Way) -> None:
         if not ways:
             raise ConfigurationError(Fault("there is no way to say who", "configure issuers or another credential"))
         self._ways = ways
+        self._readers = {scheme: way for way in ways for scheme in way.schemes}
+        if len(self._readers) != sum(len(way.schemes) for way in ways):
+            raise ConfigurationError(Fault("two ways read the same scheme", "join both into one"))
         self._open = AsyncExitStack()
 
     @property
     def schemes(self) -> tuple[str, ...]:
         """The schemes of all ways."""
-        return tuple(dict.fromkeys(scheme for way in self._ways for scheme in way.schemes))
+        return tuple(self._readers)
 
     @property
     def key_sources(self) -> Mapping[str, KeySource]:
@@ -66,7 +69,7 @@ class OneCredential:
 
     def carries(self, request: HTTPRequest) -> bool:
         """Whether *request* carries credentials of any kind; see :class:`Way`."""
-        return any(way.carries(request) for way in self._ways) or bool(_unread(request, ()))
+        return any(way.carries(request) for way in self._ways) or bool(self._unread(request, []))
 
     async def authenticate(self, request: HTTPRequest) -> Principal | None:
         """Say who sent *request*; see :class:`Authenticator`.
@@ -75,12 +78,30 @@ class OneCredential:
             AuthenticationError: there are two credentials, bad ones, or ones that nobody reads here.
         """
         carried = [way for way in self._ways if way.carries(request)]
-        unread = _unread(request, carried)
-        if len(carried) + len(unread) > 1:
-            raise AuthenticationError("More than one credential was sent", code="invalid_request")
-        if unread:
+        unread = self._unread(request, carried)
+        if unread or len(carried) > 1:
+            if len(carried) + len(unread) > 1:
+                raise AuthenticationError("More than one credential was sent", code="invalid_request")
             raise AuthenticationError("The credentials are of no kind that is accepted here", detail=unread[0])
-        return await _judged(carried[0], request) if carried else None
+        if not carried:
+            return None
+        caller = await carried[0].authenticate(request)
+        if caller is None:
+            # It said that there are credentials: nobody found in them is not the same as nobody sent.
+            raise AuthenticationError("The credentials could not be read",
+                                      detail="a way found none of what it announced")
+        return caller
+
+    def _unread(self, request: HTTPRequest, carried: list[Way]) -> list[str]:
+        """What looks like credentials and is none of those that *carried* read; for the log."""
+        found = []
+        scheme = authorization_scheme(request)
+        if scheme is not None and self._readers.get(scheme) not in carried:
+            found.append("nobody reads this scheme of 'Authorization'")
+        if b"access_token" in request.query_string and "access_token" in request.query:
+            # Logs and other people see it there (RFC 6750 section 5.3, threat J20).
+            found.append("a token stands in the query")
+        return found
 
     async def check_again(self, request: HTTPRequest) -> None:
         """See :class:`~iam_guard.identity.lasting.Lasting`; asks the way whose credentials were accepted."""
@@ -109,23 +130,3 @@ def key_sources_of(owner: object) -> Mapping[str, KeySource]:
     """The key sources of a way or a reader, by issuer; none where no keys are needed."""
     found: Mapping[str, KeySource] = getattr(owner, "key_sources", EMPTY)
     return found
-
-
-def _unread(request: HTTPRequest, carried: list[Way] | tuple[Way, ...]) -> list[str]:
-    """What looks like credentials and is none of those that *carried* read; for the log."""
-    found = []
-    scheme = authorization_scheme(request)
-    if scheme is not None and not any(scheme in way.schemes for way in carried):
-        found.append("nobody reads this scheme of 'Authorization'")
-    if b"access_token" in request.query_string and "access_token" in request.query:
-        # Logs and other people see it there (RFC 6750 section 5.3, threat J20).
-        found.append("a token stands in the query")
-    return found
-
-
-async def _judged(way: Way, request: HTTPRequest) -> Principal:
-    caller = await way.authenticate(request)
-    if caller is None:
-        # It said that there are credentials: nobody found in them is not the same as nobody sent.
-        raise AuthenticationError("The credentials could not be read", detail="a way found none of what it announced")
-    return caller

@@ -113,6 +113,11 @@ def test_without_a_way_there_is_no_door() -> None:
         OneCredential()
 
 
+def test_two_ways_with_one_scheme_cannot_be_told_apart() -> None:
+    with pytest.raises(ConfigurationError, match="same scheme"):
+        OneCredential(Reader("authorization", scheme="bearer"), Reader("authorization", scheme="bearer"))
+
+
 def test_a_failing_start_closes_those_already_started() -> None:
     first, second = Reader("a"), Reader("b")
     second.fails_to_start = True
