@@ -15,6 +15,7 @@ from iam_guard.identity.confirmation import check_confirmation
 from iam_guard.identity.one_credential import key_sources_of
 from iam_guard.identity.token import MAX_TOKEN, malformed
 from iam_guard.identity.token_reader import ReadToken, TokenReader
+from iam_guard.model import EMPTY
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
@@ -58,8 +59,10 @@ class BearerTokens:
         found = await self._readers.read(token)
         if found.type not in ("", "bearer"):
             raise AuthenticationError("The access token is bound to a key", detail="it is no bearer token")
-        check_confirmation(found.confirmation, shown)
-        self._certificates.check_alone(request, found.confirmation)
+        if found.confirmation is not EMPTY:
+            check_confirmation(found.confirmation, shown)
+        if shown is not EMPTY:
+            self._certificates.check_alone(request, found.confirmation)
         return found.principal
 
     async def check_again(self, request: HTTPRequest) -> None:

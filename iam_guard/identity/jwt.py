@@ -191,7 +191,10 @@ class JWTAuthenticator:
         if len(token) > self._max_token:
             raise malformed(f"the token is longer than {self._max_token} characters")
         now, digest = self._clock(), sha256(token).digest()
-        known = self._read.get(digest)
+        try:
+            known = self._read[digest]
+        except KeyError:
+            known = None
         if known is None or now >= known.until or known.keys is not known.source.current:
             known = self._read[digest] = await self._verify(token, now, bound=True)
         elif now >= known.source.due_at:
