@@ -315,6 +315,13 @@ def test_a_signature_is_written_in_one_way(rewrite: Callable[[str], str]) -> Non
         ask(one.with_headers(authorization=rewrite(one.header("authorization"))))
 
 
+@pytest.mark.parametrize("names", ["x-amz-date;host", "host;host;x-amz-date", "host;x-amz-date;", ";host;x-amz-date"])
+def test_names_of_signed_headers_are_in_order_and_each_once(names: str) -> None:
+    one = signed(declared=False)
+    with pytest.raises(AuthenticationError, match="not in order, or one is there twice"):
+        ask(one.with_headers(authorization=one.header("authorization").replace("host;x-amz-date", names)))
+
+
 def test_commas_without_blanks_are_the_one_other_way() -> None:
     one = signed()
     assert ask(one.with_headers(authorization=one.header("authorization").replace(", ", ","))) is ADA
