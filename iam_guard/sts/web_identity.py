@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ _NAMES_CLIENT_IN_AZP = frozenset({"accounts.google.com"})
 # Providers that trust policies name by host, since no account has to set them up (IAM, "Principal").
 _KNOWN_TO_ALL = frozenset({"accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com",
                            "www.amazon.com"})
+# Beginnings of condition keys that are not a provider's to make.
+_OURS = frozenset({"aws", "sts", "iam", "jwt", "saml", "iam_guard"})
 _CLAIMS = ("sub", "azp", "amr")
 
 
@@ -33,15 +36,24 @@ class WebIdentityProvider:
     Attributes:
         issuer: What is trusted about it; its audiences are the client ids.
         accounts: Accounts whose roles may trust it.
+
+    Raises:
+        ConfigurationError: its name is no URL, so that it could pass for something else in policies.
     """
 
     issuer: Issuer
     accounts: frozenset[str] = frozenset({DEFAULT_ACCOUNT})
 
+    def __post_init__(self) -> None:
+        scheme, mark, rest = self.issuer.issuer.partition("://")
+        if scheme not in ("https", "http") or not mark or re.split("[:/]", rest)[0].lower() in {"", *_OURS}:
+            raise ConfigurationError(Fault(f"'{self.issuer.issuer}' cannot be a web identity provider",
+                                           "its issuer is a URL with a host"))
+
     @property
     def host(self) -> str:
-        """Its name in ARNs and condition keys: the URL without ``https://``."""
-        return self.issuer.issuer.removeprefix("https://")
+        """Its name in ARNs and condition keys: the URL without its scheme."""
+        return self.issuer.issuer.partition("://")[2]
 
 
 class _PrincipalTags(msgspec.Struct, frozen=True):

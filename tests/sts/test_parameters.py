@@ -90,3 +90,23 @@ def test_the_callers_policies_have_to_admit_it_too(world: World) -> None:
     world.role("T", trust({"AWS": ANN}, SETS), account=B)
     with pytest.raises(TokenServiceError, match="sts:SetSourceIdentity"):
         world.assume(ann, account=B, source_identity="ada")
+
+
+def test_a_role_that_cannot_be_told_from_a_later_one_is_none(world: World) -> None:
+    ann = world.user("ann")
+    world.role("T", trust({"AWS": ANN}), id="")
+    with pytest.raises(TokenServiceError) as caught:
+        world.assume(ann)
+    assert caught.value.code == "AccessDenied"
+
+
+def test_inherited_tags_count_against_the_limit(world: World, enter: Enter) -> None:
+    ann = world.user("ann")
+    world.role("R1", trust({"AWS": ANN}, "sts:*"))
+    world.role("R2", trust({"AWS": arn("role", "R1")}, "sts:*"))
+    tags = {f"k{number}": "" for number in range(30)}
+    first = enter(world.assume(ann, "R1", tags=tags, transitive_tag_keys=tuple(tags)))
+    assert world.assume(first, "R2", tags={f"x{number}": "" for number in range(20)})
+    with pytest.raises(TokenServiceError) as caught:
+        world.assume(first, "R2", tags={f"x{number}": "" for number in range(21)})
+    assert caught.value.code == "ValidationError"

@@ -84,3 +84,13 @@ def test_x7_the_age_of_a_second_factor(factors: World, row: str, seconds: int, e
     except TokenServiceError as refusal:
         found = refusal.code
     assert found == expected
+
+
+def test_a_session_of_a_role_has_no_device() -> None:
+    session = f"arn:aws:sts::{A}:assumed-role/App/s1"
+    world = World(devices=TimedCodes({SERIAL: Device(session, SECRET)}))
+    app = world.role("App", trust({"AWS": "*"}))
+    world.role("T", trust({"AWS": app.arn}))
+    who = Principal.from_arn(session, role_arn=app.arn, unique_id=app.id)
+    with pytest.raises(TokenServiceError, match="second factor"):
+        world.assume(who, **code(world))

@@ -301,6 +301,32 @@ def test_callers_of_a_known_issuer_assume_roles(endpoint: Endpoint, subject: str
         assert endpoint.enter(answer).role_arn == arn("role", "T")
 
 
+def test_a_bound_token_of_a_caller_is_refused(endpoint: Endpoint) -> None:
+    people = replace(provider().issuer, claims=ClaimMapping(account=A, partition="aws"))
+    callers = JWTAuthenticator([people], clock=endpoint.world.clock)
+    endpoint.app = token_app(endpoint.world.service, endpoint.keys, callers=callers, clock=endpoint.world.clock)
+    endpoint.world.role("T", trust({"AWS": ANN}))
+    answer = endpoint.ask({**EXCHANGE, **ROLE, "subject_token": id_token(sub="ann", cnf={"jkt": "x" * 43}).decode()})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_sessions_are_exchanged_over_a_rotation(endpoint: Endpoint) -> None:
+    world = endpoint.world
+    world.role("T", trust({"AWS": ANN}))
+    world.role("R2", trust({"AWS": arn("role", "T")}))
+    wanted = {**EXCHANGE, **ROLE, "role_arn": arn("role", "R2")}
+    old = world.assume(endpoint.ann).token
+    assert endpoint.ask({**wanted, "subject_token": old}).status_code == 200
+    world.turn_keys()
+    for token in (old, world.assume(endpoint.ann).token):
+        assert endpoint.ask({**wanted, "subject_token": token}).status_code == 200
+
+
+def test_a_temporary_key_is_no_client(endpoint: Endpoint) -> None:
+    endpoint.keys.known[CLIENT] = KnownKey(CLIENT, SECRET, replace(endpoint.ann, expires_at=NOW + 60))
+    assert endpoint.ask(CREDENTIALS, auth=ANNS).status_code == 401
+
+
 # --- what goes wrong ------------------------------------------------------------------------------------
 
 

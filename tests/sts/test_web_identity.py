@@ -10,7 +10,7 @@ import pytest
 from tokens import NOW, FakeClock, compact, jwk, jwks, rsa_key, signer
 from world import A, B, World, arn, trust
 
-from iam_guard.errors import TokenServiceError
+from iam_guard.errors import ConfigurationError, TokenServiceError, UnavailableError
 from iam_guard.identity.claims import ClaimMapping
 from iam_guard.identity.issuer import Issuer
 from iam_guard.model import Principal
@@ -164,7 +164,6 @@ def test_keys_out_of_reach(world: World) -> None:
 
     class Silent:
         async def read(self, token: bytes) -> None:
-            from iam_guard.errors import UnavailableError
             raise UnavailableError("no keys")
 
     identities = WebIdentities((provider(),), clock=FakeClock())
@@ -172,3 +171,9 @@ def test_keys_out_of_reach(world: World) -> None:
     with pytest.raises(TokenServiceError) as caught:
         asyncio.run(identities.verify(id_token()))
     assert caught.value.code == "IDPCommunicationError"
+
+
+@pytest.mark.parametrize("name", ["aws", "https://aws", "https://sts:443", "https://AWS/x", "https://", "kubernetes/x"])
+def test_a_provider_makes_no_keys_of_ours(name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        provider(name)
