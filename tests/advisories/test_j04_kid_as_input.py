@@ -22,7 +22,7 @@ def test_j04_1_a_path_opens_no_file() -> None:
 
 def test_j04_2_a_megabyte() -> None:
     error = refusal(authenticator(max_token=10**7), token(kid="k" * 10**6))
-    assert "printable string" in error.detail
+    assert "printable string" in error.detail or "longer than 8192" in error.detail
 
 
 @pytest.mark.parametrize("kid", KIDS.values(), ids=KIDS)

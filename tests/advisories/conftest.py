@@ -1,0 +1,26 @@
+"""Every row that sends a token sends it by each way in that reads signed tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tokens import Entrance
+
+from iam_guard.identity.authenticator import Authenticator, AuthenticatorChain
+from iam_guard.identity.bearer_tokens import BearerTokens, Readers
+from iam_guard.identity.dpop import DPoPTokens
+from iam_guard.identity.jwt import JWTAuthenticator
+from iam_guard.identity.one_credential import OneCredential
+
+WAYS: dict[str, Callable[[JWTAuthenticator], Authenticator]] = {
+    "alone": lambda door: door,
+    "in a chain": AuthenticatorChain,
+    "one of several": OneCredential,
+    "bound or not": lambda door: OneCredential(BearerTokens(Readers(door)), DPoPTokens(Readers(door))),
+}
+
+
+@pytest.fixture(autouse=True, params=WAYS)
+def way_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Entrance, "way", staticmethod(WAYS[request.param]))
