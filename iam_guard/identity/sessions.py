@@ -99,7 +99,7 @@ def _named(arn: str, session: Session) -> Principal:
     holder = {"role": {"role_arn": session.holder}, "federated-user": {"user_arn": session.holder}}
     who = Principal.from_arn(arn, **holder.get(session.kind, {}))
     named = bool(session.holder) == (session.kind in holder) and bool(session.id) == (session.kind != "root")
-    if who.kind is not _KINDS[session.kind] or not named or "/-" == arn[-2:]:
+    if who.kind is not _KINDS[session.kind] or not named or arn.endswith("/-"):
         raise ValueError("the subject does not fit the session")
     if session.holder and session.holder.split(":")[4] != who.account:
         raise ValueError("the session is in another account than its holder")
