@@ -14,7 +14,7 @@ DOC = f"arn:app:docs::{ACCOUNT}:document/1"
 ANN, BEN = (f"arn:app:iam::{ACCOUNT}:user/{name}" for name in ("ann", "ben"))
 EDITORS = f"arn:app:iam::{ACCOUNT}:group/editors"
 ROOT = f"arn:app:iam::{ACCOUNT}:root"
-PUBLISHER = f"arn:app:iam::{ACCOUNT}:role/work/Publisher"
+PUBLISHER = f"arn:app:iam::{ACCOUNT}:role/team/Publisher"
 
 
 def policy(id: str, *statements: dict[str, Any], kind: PolicyKind = PolicyKind.IDENTITY) -> Policy:

@@ -37,16 +37,16 @@ def members(do: Do, group: str) -> list[str]:
 def people(do: Do) -> None:
     for name in ("ann", "ben", "cy"):
         do(CreateUser(user_name=name))
-    do(CreateGroup(group_name="Editors", path="/work/"))
+    do(CreateGroup(group_name="Editors", path="/team/"))
 
 
 def test_a_group_has_an_arn_and_a_unique_id(do: Do) -> None:
     group = do(GetGroup(group_name="editors"))["Group"]
-    assert group == {"Path": "/work/", "GroupName": "Editors", "GroupId": "AGPA00000000000000004",
-                     "Arn": "arn:app:iam::000000000000:group/work/Editors", "CreateDate": "2026-01-01T12:00:00Z"}
+    assert group == {"Path": "/team/", "GroupName": "Editors", "GroupId": "AGPA00000000000000004",
+                     "Arn": "arn:app:iam::000000000000:group/team/Editors", "CreateDate": "2026-01-01T12:00:00Z"}
     with pytest.raises(EntityAlreadyExistsError):
         do(CreateGroup(group_name="EDITORS"))
-    assert [one["GroupName"] for one in do(ListGroups(path_prefix="/work/"))["Groups"]] == ["Editors"]
+    assert [one["GroupName"] for one in do(ListGroups(path_prefix="/team/"))["Groups"]] == ["Editors"]
     assert do(ListGroups(path_prefix="/x/"))["Groups"] == []
 
 
@@ -129,6 +129,6 @@ def test_quotas(make_directory: Callable[..., Directory], admin: Principal, do: 
 
 def test_a_referee_is_asked_about_the_group(do: Do, referee: Any) -> None:
     do(AddUserToGroup(group_name="Editors", user_name="ann"))
-    assert referee.asked[-1][:2] == ("iam:AddUserToGroup", "arn:app:iam::000000000000:group/work/Editors")
+    assert referee.asked[-1][:2] == ("iam:AddUserToGroup", "arn:app:iam::000000000000:group/team/Editors")
     assert AddUserToGroup.grants
     assert RemoveUserFromGroup.grants

@@ -52,17 +52,17 @@ def trusted(do: Do) -> list[str]:
 @pytest.fixture(autouse=True)
 def publisher(do: Do) -> None:
     do(CreateUser(user_name="ann"))
-    do(CreateRole(role_name="Publisher", assume_role_policy_document=trust(ANN), path="/work/", description="d"))
+    do(CreateRole(role_name="Publisher", assume_role_policy_document=trust(ANN), path="/team/", description="d"))
 
 
 def test_a_role_has_an_arn_a_unique_id_and_its_document_as_it_was_given(do: Do) -> None:
     assert do(GetRole(role_name="publisher"))["Role"] == {
-        "Path": "/work/", "RoleName": "Publisher", "RoleId": "AROA00000000000000002",
-        "Arn": "arn:app:iam::000000000000:role/work/Publisher", "CreateDate": "2026-01-01T12:00:00Z",
+        "Path": "/team/", "RoleName": "Publisher", "RoleId": "AROA00000000000000002",
+        "Arn": "arn:app:iam::000000000000:role/team/Publisher", "CreateDate": "2026-01-01T12:00:00Z",
         "AssumeRolePolicyDocument": trust(ANN), "Description": "d", "MaxSessionDuration": 3600}
     with pytest.raises(EntityAlreadyExistsError):
         do(CreateRole(role_name="PUBLISHER", assume_role_policy_document=trust(ANN)))
-    assert [one["RoleName"] for one in do(ListRoles(path_prefix="/work/"))["Roles"]] == ["Publisher"]
+    assert [one["RoleName"] for one in do(ListRoles(path_prefix="/team/"))["Roles"]] == ["Publisher"]
 
 
 def test_a_trust_policy_is_one(do: Do) -> None:
@@ -96,7 +96,7 @@ def test_strangers_are_trusted_by_their_names(do: Do) -> None:
     assert trusted(do) == [stranger, "444455556666"]
 
 
-@pytest.mark.parametrize("name", ["user/ben", "user/Ann", "user/x/ann", "role/work/Other"])
+@pytest.mark.parametrize("name", ["user/ben", "user/Ann", "user/x/ann", "role/team/Other"])
 def test_nobody_is_trusted_before_they_exist(do: Do, name: str) -> None:
     nobody = f"arn:app:iam::000000000000:{name}"
     with pytest.raises(MalformedPolicyDocumentError) as refused:
@@ -104,7 +104,7 @@ def test_nobody_is_trusted_before_they_exist(do: Do, name: str) -> None:
     assert str(refused.value).startswith("Invalid principal in policy")
     assert trusted(do) == [ANN]
     with pytest.raises(MalformedPolicyDocumentError):
-        do(CreateRole(role_name="Other", path="/work/", assume_role_policy_document=trust(nobody)))
+        do(CreateRole(role_name="Other", path="/team/", assume_role_policy_document=trust(nobody)))
 
 
 def test_other_accounts_of_the_directory_are_no_strangers(do: Do, put: Callable[..., None]) -> None:
