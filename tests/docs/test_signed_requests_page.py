@@ -18,7 +18,9 @@ def told(default: object) -> str:
         return f"`{str(default).lower()}`"
     if isinstance(default, tuple):
         return f"`[{', '.join(default)}]`"
-    return f"`{default}`" if isinstance(default, str) else f"{default:g}" if isinstance(default, float) else str(default)
+    if isinstance(default, str):
+        return f"`{default}`"
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def test_every_rule_is_told_with_its_default() -> None:
