@@ -1,0 +1,1 @@
+"""The sidecar: decisions for proxies and programs that ask over the wire."""
