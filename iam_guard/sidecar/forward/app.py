@@ -1,0 +1,111 @@
+"""The application behind the doors for forward authorization."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from iam_guard.asgi.types import Receive, Scope, Send
+from iam_guard.errors import ConfigurationError, Fault, RequestRefusedError
+from iam_guard.http.edge import EdgeSettings
+from iam_guard.http.response import denial_for_refusal
+from iam_guard.sidecar.answer import Answer, Asker, for_subrequest
+from iam_guard.sidecar.forward.family import unclear
+from iam_guard.sidecar.forward.reading import read_original
+from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
+from iam_guard.sidecar.forward.wire import send_answer
+
+_logger = logging.getLogger("iam_guard")
+
+
+class ForwardApp:
+    """Answers proxies, each on a path of its own.
+
+    Nobody else is answered but with 403, and no path is open: an application that a client's path could reach on
+    this listener would be a way to an answer of 200.
+
+    Args:
+        asker: Decides.
+        doors: Which proxies may ask, and where.
+        edge: Their addresses (``trusted_proxies``), and which headers belong to the guard.
+
+    Raises:
+        ConfigurationError: two doors share a path.
+    """
+
+    def __init__(self, asker: Asker, doors: Iterable[ForwardDoor], edge: EdgeSettings) -> None:
+        doors = tuple(doors)
+        check_doors(doors)
+        self._asker = asker
+        self._edge = edge
+        self._exact = {door.at: door for door in doors}
+        self._trees = tuple(door for door in doors if door.is_tree)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call.
+
+        Raises:
+            ConfigurationError: the server sent a kind of scope that is no call.
+        """
+        if scope["type"] not in ("http", "websocket"):
+            raise ConfigurationError(Fault(f"'{scope['type']}' connections cannot be judged and are refused"))
+        await send_answer(await self.answer(scope), scope, send)
+
+    async def answer(self, scope: Mapping[str, Any]) -> Answer:
+        """What the proxy is told: 200 and nothing else allows.
+
+        Args:
+            scope: Its call.
+        """
+        try:
+            self._check_peer(scope)
+            original = read_original(scope, self._door(str(scope["path"])), self._edge)
+        except RequestRefusedError as error:
+            _logger.warning("a call for forward authorization is denied: %s", error.description)
+            return _refusal(error)
+        return for_subrequest(await self._asker.ask(original))
+
+    def _check_peer(self, scope: Mapping[str, Any]) -> None:
+        """Let in those whose word about a client counts."""
+        client, server = scope.get("client"), scope.get("server")
+        if client is None:
+            # A Unix socket has no addresses: who may connect is a matter of the permissions of its file.
+            trusted = server is not None and server[1] is None
+        else:
+            trusted = self._edge.proxies.judge(client[0])[1]
+        if not trusted:
+            raise RequestRefusedError("Only trusted proxies may ask here.", status=403, code="untrusted-peer")
+
+    def _door(self, path: str) -> ForwardDoor:
+        if (door := self._exact.get(path)) is not None:
+            return door
+        for tree in self._trees:
+            if path.startswith(tree.at + "/"):
+                return tree
+        raise unclear("no kind of proxy asks at this path")
+
+
+def _refusal(error: RequestRefusedError) -> Answer:
+    denial = denial_for_refusal(error)
+    return Answer(denial.status, denial.headers, denial.body, allowed=False, outcome="ambiguous")
+
+
+def make_forward_app(asker: Asker, doors: Iterable[ForwardDoor], edge: EdgeSettings, *,
+                     unix: bool = False) -> ForwardApp:
+    """The application for a listener.
+
+    Args:
+        asker: Decides.
+        doors: Which proxies may ask, and where.
+        edge: Their addresses, and which headers belong to the guard.
+        unix: The listener is a Unix socket, so that no addresses are needed.
+
+    Raises:
+        ConfigurationError: two doors share a path, or nobody may ask.
+    """
+    if not unix and not edge.trusts_anybody:
+        raise ConfigurationError(Fault("no proxy may ask for forward authorization",
+                                       "list the addresses of your proxies, or listen on a Unix socket",
+                                       "/edge/trusted_proxies"))
+    return ForwardApp(asker, doors, edge)

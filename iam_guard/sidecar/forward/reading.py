@@ -1,0 +1,138 @@
+"""The client's request, recovered from a proxy's call in one family of headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from iam_guard.errors import RequestRefusedError
+from iam_guard.http.address import peer_text
+from iam_guard.http.edge import EdgeSettings
+from iam_guard.sidecar.forward.family import Family, required, told, unclear
+from iam_guard.sidecar.forward.settings import ForwardDoor
+from iam_guard.sidecar.original import OriginalRequest
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+_URL = re.compile(rb"(https?|wss?)://([^/?#]+)(/.*)", re.DOTALL)
+_PLAIN_SCHEME = {b"http": "http", b"ws": "http", b"https": "https", b"wss": "https"}
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Of the proxy's own connection and call; the client's are another's business, or told by the family.
+_OF_THE_CALL = frozenset({b"connection", b"content-length", b"expect", b"host", b"keep-alive", b"proxy-connection",
+                          b"te", b"trailer", b"transfer-encoding", b"upgrade"})
+
+
+def read_original(scope: Mapping[str, Any], door: ForwardDoor, edge: EdgeSettings) -> OriginalRequest:
+    """Recover what the client sent.
+
+    Args:
+        scope: The proxy's call.
+        door: Says how this proxy tells it.
+        edge: Which hops in front of the proxy are believed, and which headers a client may send.
+
+    Raises:
+        RequestRefusedError: the call does not tell it, or tells it in two ways. Nothing is assumed: the request of
+            a proxy that is set up wrongly is denied.
+    """
+    headers: Fields = tuple(scope["headers"])
+    family = door.family
+    found = told(headers, family.names)
+    method, target = _line(scope, door, found, headers)
+    scheme, host, target = _origin(family, found, target)
+    websocket = _is_websocket(scope, door, found, headers)
+    if websocket and (method != "GET" or _count(headers, b"sec-websocket-key") != 1):
+        raise unclear("an upgrade to a WebSocket is incomplete")
+    kept = tuple((name, value) for name, value in headers
+                 if name.lower() not in _OF_THE_CALL and edge.keeps(name, False))
+    return OriginalRequest(method, target, scheme, host.decode("latin-1"), _client(family, found, edge),
+                           ((b"host", host), *kept), websocket=websocket)
+
+
+def _line(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[bytes, bytes],
+          headers: Fields) -> tuple[str, bytes]:
+    """The method and the target."""
+    family = door.family
+    if door.request_line:
+        return _own_line(scope, door, headers)
+    method, target = required(found, family.method), required(found, family.target)
+    if not _METHOD.fullmatch(method):
+        raise unclear(f"{family.method.decode()} is not a method")
+    if door.is_tree and _rest(scope, door) not in (b"", target):
+        raise unclear("its call and its headers name different targets")
+    return method.decode("ascii"), target
+
+
+def _own_line(scope: Mapping[str, Any], door: ForwardDoor, headers: Fields) -> tuple[str, bytes]:
+    """Method and target of the call itself, which nobody may contradict."""
+    if _count(headers, b"x-forwarded-method") or _count(headers, b"x-forwarded-uri"):
+        raise unclear("its headers tell another request than its request line")
+    target = _rest(scope, door)
+    if not target:
+        raise unclear("its call names no target")
+    return "GET" if scope["type"] == "websocket" else str(scope["method"]), target
+
+
+def _rest(scope: Mapping[str, Any], door: ForwardDoor) -> bytes:
+    """What follows the path of the door in the call; the call's query belongs to it only where there is a path."""
+    raw: bytes = scope.get("raw_path") or str(scope["path"]).encode("utf-8", "surrogateescape")
+    rest = raw[len(door.at.encode()):]
+    query: bytes = scope.get("query_string") or b""
+    return rest + b"?" + query if rest and query else rest
+
+
+def _origin(family: Family, found: Mapping[bytes, bytes], target: bytes) -> tuple[str, bytes, bytes]:
+    """Scheme, host and the target without them."""
+    if family.whole_url:
+        url = _URL.fullmatch(target)
+        if url is None:
+            raise unclear(f"{family.target.decode()} is not a URL")
+        scheme, host, target = url[1], url[2], url[3]
+    else:
+        scheme, host = required(found, family.scheme), required(found, family.host)
+    if scheme not in _PLAIN_SCHEME:
+        raise unclear("the scheme is not one of HTTP")
+    return _PLAIN_SCHEME[scheme], host, target
+
+
+def _client(family: Family, found: Mapping[bytes, bytes], edge: EdgeSettings) -> str:
+    """The address of the client: the nearest hop that is no proxy of ours."""
+    hops = required(found, family.client).decode("latin-1").split(",")
+    if family.client == b"x-real-ip":
+        source = peer_text(hops[0].strip()) if len(hops) == 1 else ""
+    else:
+        try:
+            source = edge.proxies.source("", hops)
+        except RequestRefusedError:
+            source = ""
+    if not source:
+        raise unclear(f"{family.client.decode()} is not an address")
+    return source
+
+
+def _is_websocket(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[bytes, bytes], headers: Fields) -> bool:
+    """Whether the client asks for a WebSocket.
+
+    A proxy that cannot tell may still let the upgrade through, so that the application serves something else than
+    was decided: then what a handshake never lacks is reason enough to deny.
+    """
+    called = scope["type"] == "websocket" or _wants_websocket(headers)
+    match door.told_upgrades:
+        case "call":
+            return called
+        case "header":
+            wanted = found.get(door.family.upgrade, b"").lower() == b"websocket"
+            if called and not wanted:
+                raise unclear("its call is an upgrade, and its headers tell none")
+            return wanted
+    if called or _count(headers, b"sec-websocket-key"):
+        raise unclear("it may be a WebSocket, of which this door is not told")
+    return False
+
+
+def _wants_websocket(headers: Fields) -> bool:
+    return any(name.lower() == b"upgrade" and b"websocket" in value.lower() for name, value in headers)
+
+
+def _count(headers: Fields, name: bytes) -> int:
+    return sum(key.lower() == name for key, _ in headers)

@@ -1,0 +1,36 @@
+"""How the answer goes back to the proxy.
+
+A proxy that repeats its client's upgrade makes a WebSocket handshake of its call. The verdict is then a plain HTTP
+answer to the handshake, 200 included (ASGI extension "Websocket Denial Response"); the proxy goes on with the real
+upgrade by itself.
+"""
+
+from __future__ import annotations
+
+from iam_guard.asgi.denying import POLICY_VIOLATION
+from iam_guard.asgi.types import Scope, Send
+from iam_guard.sidecar.answer import Answer
+
+_DENIAL_RESPONSE = "websocket.http.response"
+
+
+async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:
+    """Send it; to ``HEAD`` without a body.
+
+    Args:
+        answer: What is said.
+        scope: The call.
+        send: The server's.
+    """
+    if scope["type"] == "http":
+        await _send("http.response", answer, scope["method"] == "HEAD", send)
+    elif _DENIAL_RESPONSE in (scope.get("extensions") or ()):
+        await _send(_DENIAL_RESPONSE, answer, False, send)
+    else:
+        # This server can only deny here: an open door would need a status of 200.
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "access denied"})
+
+
+async def _send(kind: str, answer: Answer, without_body: bool, send: Send) -> None:
+    await send({"type": f"{kind}.start", "status": answer.status, "headers": list(answer.headers)})
+    await send({"type": f"{kind}.body", "body": b"" if without_body else answer.body})
