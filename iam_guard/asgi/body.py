@@ -54,6 +54,11 @@ class HeldBody:
             raise ConfigurationError(Fault("a body is checked twice"))
         self._check = check
 
+    @property
+    def is_unchecked(self) -> bool:
+        """Whether it is to be checked while the application reads it, which it has not done yet."""
+        return self._check is not None and not self._ended
+
     async def run(self, app: ASGIApp, scope: Scope, send: Send) -> None:
         """Run an application on this body.
 

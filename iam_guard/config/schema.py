@@ -9,6 +9,7 @@ import msgspec
 from iam_guard.asgi.cors import CORSSettings
 from iam_guard.config.credential_settings import CredentialSettings
 from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.http.caller_headers import CallerHeaders
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.openapi import OperationNaming
 from iam_guard.http.resource_metadata import ResourceMetadata
@@ -148,6 +149,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         realm: What challenges call this service.
         resources: How short resource names are completed.
         edge: How requests arrive, and whom to believe about them.
+        caller_headers: How an application behind a proxy learns who was let in.
         context: What else of a request policies may read.
         log: Where decisions are recorded.
         denials: How denials look.
@@ -170,6 +172,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     realm: str = "api"
     resources: NameSettings = NameSettings()
     edge: EdgeSettings = EdgeSettings()
+    caller_headers: CallerHeaders = CallerHeaders()
     context: ContextSettings = ContextSettings()
     log: LogSettings = LogSettings()
     denials: DenialStyle = DenialStyle()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iam_guard.asgi.facts import Resolver
+from iam_guard.asgi.judge import Judge
 from iam_guard.asgi.lifespan import Part
 from iam_guard.asgi.middleware import IAMGuardMiddleware
+from iam_guard.asgi.rules import Rules
 from iam_guard.config.callers import Callers, read_callers
 from iam_guard.config.log import make_log
 from iam_guard.config.place import Origin
@@ -19,9 +21,14 @@ from iam_guard.config.samples import refuse_samples
 from iam_guard.config.schema import SettingsFile
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.guard import Guard
+from iam_guard.http.caller_headers import with_caller_headers
+from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.naming import ResourceNames
 from iam_guard.identity.authenticator import Authenticator
 from iam_guard.store.refresh import PolicyRefresher, RefreshEvent, make_policy_set
+
+if TYPE_CHECKING:
+    from iam_guard.sidecar.answer import Asker
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +70,40 @@ class Wiring:
         return IAMGuardMiddleware(
             app, guard=self.guard, authenticator=self.authenticator, mapper=self.routes.mapper(app),
             resolver=resolver,
-            edge=settings.edge, preflight=settings.cors, docs_public=settings.docs_public,
+            edge=self.edge, preflight=settings.cors, docs_public=settings.docs_public,
             allow_anonymous=settings.allow_anonymous, end_streams=settings.streams.end,
             recheck_seconds=settings.streams.recheck_seconds, http_headers=settings.context.headers,
             http_query=settings.context.query, vary=self.callers.vary, metadata=self.callers.metadata,
             background=self.parts, strict=settings.strict, style=settings.denials)
+
+    @property
+    def edge(self) -> EdgeSettings:
+        """How requests arrive; headers that tell an application who was let in are the guard's own."""
+        return with_caller_headers(self.settings.edge, self.settings.caller_headers)
+
+    def judge(self) -> Judge:
+        """Who judges requests that no application of this process serves.
+
+        Raises:
+            ConfigurationError: the route map is wrong, or asks for an application.
+        """
+        settings = self.settings
+        if self.routes.from_app:
+            raise ConfigurationError(Fault("there is no application here whose decorators could be read",
+                                           "remove 'app: true' and name a route map", "/routes/app"))
+        return Judge(Rules(self.guard, self.authenticator, self.routes.mapper(None), None, 2.0, self.edge,
+                           settings.cors, settings.allow_anonymous, settings.context.headers, settings.context.query,
+                           settings.denials))
+
+    def asker(self) -> Asker:
+        """Who asks that judge for a proxy.
+
+        Raises:
+            ConfigurationError: the route map is wrong, or asks for an application.
+        """
+        from iam_guard.sidecar.answer import Asker
+
+        return Asker(self.judge(), self.settings.caller_headers, self.edge)
 
     async def __aenter__(self) -> Wiring:
         """Start everything, for a program without the middleware."""

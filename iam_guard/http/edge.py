@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from iam_guard.errors import ConfigurationError, Fault
@@ -39,7 +39,7 @@ _TOLD_BY_PROXIES = frozenset({
 # They make an application serve something else than was checked (promises S3 and S6): never let through.
 _OVERRIDES = frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})
 # ... and names that belong to this package.
-_NEVER_PREFIXES = (b"x-original-", b"x-rewrite-", b"x-iam-")
+_NEVER_PREFIXES = (b"x-original-", b"x-rewrite-", b"x-iam-", b"x-guard-")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -58,7 +58,7 @@ class EdgeSettings:
         forwarded: Which family a trusted proxy speaks: ``x-forwarded`` (``X-Forwarded-For``, ``-Proto``) or
             ``forwarded`` (RFC 7239). The other family is removed even then.
         identity_headers: Names that the guard itself sets for the application; copies sent by a client are
-            removed under every spelling. Names that start with ``X-IAM-`` always are.
+            removed under every spelling. Names that start with ``X-IAM-`` or ``X-Guard-`` always are.
         methods: Methods that exist here; any other is answered 405.
         path_mode: ``strict`` refuses dot segments and empty segments; ``normalize`` resolves them, and the
             application receives the resolved path.
@@ -112,14 +112,27 @@ class EdgeSettings:
             name: As sent.
             trusted: The peer is one of ``trusted_proxies``.
         """
-        name = canonical_name(name)
-        if name in self.reserved or name in _OVERRIDES or name.startswith(_NEVER_PREFIXES):
+        if self.is_reserved(name):
             return False
+        name = canonical_name(name)
         if name.startswith(b"x-forwarded-"):
             return trusted and self.forwarded == "x-forwarded"
         if name == b"forwarded":
             return trusted and self.forwarded == "forwarded"
         return trusted or name not in _TOLD_BY_PROXIES
+
+    def is_reserved(self, name: bytes) -> bool:
+        """Say whether a header is dropped whoever sent it: it is the guard's own, or makes another request of this.
+
+        Args:
+            name: As sent.
+        """
+        name = canonical_name(name)
+        return name in self.reserved or name in _OVERRIDES or name.startswith(_NEVER_PREFIXES)
+
+    def with_identity_headers(self, names: Iterable[str]) -> EdgeSettings:
+        """The same settings, with further names that the guard itself sets."""
+        return replace(self, identity_headers=(*self.identity_headers, *names))
 
 
 def _faults(settings: EdgeSettings) -> Iterable[Fault]:

@@ -83,11 +83,13 @@ class Denial(NamedTuple):
         status: HTTP status.
         headers: As ASGI sends them.
         body: Empty for ``HEAD``.
+        code: Of the problem; empty for an answer that is none.
     """
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    code: str = ""
 
 
 _STYLE = DenialStyle()
@@ -232,7 +234,7 @@ def _build(head: _Head, detail: str, request: HTTPRequest | None, style: DenialS
     if decision_id:
         headers.append((DECISION_HEADER, decision_id.encode("ascii")))
     is_head = request is not None and request.method == "HEAD"
-    return Denial(head.status, tuple(headers), b"" if is_head else body)
+    return Denial(head.status, tuple(headers), b"" if is_head else body, head.code)
 
 
 def _sentence(text: str) -> str:

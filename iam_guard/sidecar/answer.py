@@ -1,0 +1,131 @@
+"""Answer: what a proxy is told, and Asker, who finds it out.
+
+Whatever happens here, the worst answer is a closed door: an error of any kind becomes 503, and only the one word of
+the judge that admits a request becomes 200.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from iam_guard.asgi.body import HeldBody
+from iam_guard.asgi.judge import Admission, Judge
+from iam_guard.asgi.types import Message, Receive
+from iam_guard.errors import RequestRefusedError
+from iam_guard.http.caller_headers import CallerHeaders
+from iam_guard.http.edge import EdgeSettings
+from iam_guard.http.response import Denial, denial_for_refusal, unavailable
+from iam_guard.identity.caller import current_caller
+from iam_guard.model import Principal
+from iam_guard.sidecar.original import Fields, OriginalRequest
+
+_logger = logging.getLogger("iam_guard")
+_ANONYMOUS = Principal.anonymous()
+_NO_STORE = (b"cache-control", b"no-store")
+_UNSEEN = RequestRefusedError("The body that was signed cannot be seen here.", status=403, code="access-denied")
+
+#: Outcomes that are not the code of a problem.
+ALLOWED, PREFLIGHT = "allow", "preflight"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What is said about one request of a client.
+
+    Attributes:
+        status: 200 for an admission, and for nothing else.
+        headers: On an admission, those for the upstream; otherwise those for the client.
+        body: For the client.
+        allowed: The request may pass.
+        outcome: ``allow``, ``preflight``, or the code of the problem (``access-denied``, ``unmapped-route``, ...).
+        remove: Headers of the client, as it sent them, that must not reach the upstream.
+    """
+
+    status: int
+    headers: Fields
+    body: bytes
+    allowed: bool
+    outcome: str
+    remove: tuple[str, ...] = ()
+
+
+class Asker:
+    """Asks the judge about requests that others have received.
+
+    Args:
+        judge: Decides.
+        caller_headers: How the upstream learns who was let in.
+        edge: Which headers of a client are dropped.
+    """
+
+    def __init__(self, judge: Judge, caller_headers: CallerHeaders, edge: EdgeSettings) -> None:
+        self._judge = judge
+        self._names = caller_headers
+        self._edge = edge
+
+    async def ask(self, original: OriginalRequest, body: bytes | None = None) -> Answer:
+        """Say whether a request may pass. Never raises: an error closes the door.
+
+        Args:
+            original: What the client sent.
+            body: Its whole body, where the proxy hands it over; who signed it is refused otherwise.
+        """
+        before = current_caller.get()
+        try:
+            verdict = await self._judge.judge(original.scope(), _receiver(body))
+            return self._admitted(verdict, original) if isinstance(verdict, Admission) else _denied(verdict)
+        except Exception:
+            _logger.exception("a request is denied because of an error")
+            return _denied(unavailable())
+        finally:
+            current_caller.set(before)
+
+    def nobody(self) -> Fields:
+        """The headers for a request that passes without a caller."""
+        return (*self._names.for_caller(_ANONYMOUS, ""), _NO_STORE)
+
+    def _admitted(self, admission: Admission, original: OriginalRequest) -> Answer:
+        caller = admission.caller
+        caller.scope = {}  # a caller and its scope know each other; let go of both at once
+        request = caller.request
+        if request is not None and isinstance(request.body, HeldBody) and request.body.is_unchecked:
+            return _denied(denial_for_refusal(_UNSEEN, request))
+        named = caller.decisions[0].id if caller.decisions else ""
+        return Answer(200, (*self._names.for_caller(caller.principal, named), _NO_STORE), b"", True, ALLOWED,
+                      self._names.to_remove(original.headers, self._edge))
+
+
+def for_subrequest(answer: Answer) -> Answer:
+    """*answer* for a proxy that knows three words: 200, 401 and 403, and takes the rest for a failure.
+
+    Credentials that were sent wrongly are 401, since a client can mend them; whatever else is not a denial already
+    becomes 403. A guard that cannot decide stays 503.
+    """
+    if answer.status in (200, 401, 403, 503):
+        return answer
+    mended = any(name == b"www-authenticate" for name, _ in answer.headers)
+    return _with_status(answer, 401 if mended else 403)
+
+
+def _denied(denial: Denial) -> Answer:
+    return Answer(denial.status, denial.headers, denial.body, False, denial.code or PREFLIGHT)
+
+
+def _with_status(answer: Answer, status: int) -> Answer:
+    """The same answer under another status; a problem document says the status too (RFC 9457 section 3.1.2)."""
+    body = answer.body
+    if (b"content-type", b"application/problem+json") in answer.headers and body:
+        body = msgspec.json.encode({**msgspec.json.decode(body), "status": status})
+    kept = tuple((name, value) for name, value in answer.headers if name not in (b"content-length", b"allow"))
+    return msgspec.structs.replace(answer, status=status, body=body,
+                                   headers=(*kept, (b"content-length", b"%d" % len(body))))
+
+
+def _receiver(body: bytes | None) -> Receive:
+    async def receive() -> Message:
+        if body is None:
+            raise _UNSEEN
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
