@@ -46,7 +46,7 @@ def read_original(scope: Mapping[str, Any], door: ForwardDoor, edge: EdgeSetting
     kept = tuple((name, value) for name, value in headers
                  if name.lower() not in _OF_THE_CALL and edge.keeps(name, False))
     return OriginalRequest(method, target, scheme, host.decode("latin-1"), _client(family, found, edge),
-                           ((b"host", host), *kept), websocket=websocket)
+                           kept, websocket=websocket)
 
 
 def _line(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[bytes, bytes],

@@ -32,5 +32,12 @@ async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:
 
 
 async def _send(kind: str, answer: Answer, without_body: bool, send: Send) -> None:
-    await send({"type": f"{kind}.start", "status": answer.status, "headers": list(answer.headers)})
+    headers = list(answer.headers) if without_body else _framed(answer)
+    await send({"type": f"{kind}.start", "status": answer.status, "headers": headers})
     await send({"type": f"{kind}.body", "body": b"" if without_body else answer.body})
+
+
+def _framed(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """The headers with the length of what is sent: a client's ``HEAD`` is asked about with ``GET`` mostly."""
+    kept = [field for field in answer.headers if field[0] != b"content-length"]
+    return [*kept, (b"content-length", b"%d" % len(answer.body))]

@@ -1,0 +1,62 @@
+"""Every result of a decision times every kind of request times every proxy (wire contracts, section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from forward_proxies import Door, open_door
+from forward_world import ALICE, KINDS, bearer, send
+
+#: What the client sends, and what it sees; nginx makes its own page of every status but 401 and 403.
+ROWS: dict[str, tuple[str, dict[str, str], int]] = {
+    "allow": ("/docs/1", bearer(), 200),
+    "unauthenticated": ("/docs/1", {}, 401),
+    "expired": ("/docs/1", bearer(lifetime=-60), 401),
+    "invalid_request": ("/docs/1", {"Authorization": "Bearer one two"}, 401),
+    "explicit_deny": ("/docs/secret", bearer(), 403),
+    "implicit_deny": ("/docs/1", bearer("nobody"), 403),
+    "unmapped": ("/nowhere", bearer(), 403),
+    "ambiguous": ("/docs/a;b", bearer(), 403),
+    "insufficient_scope": ("/scoped/1", bearer(scope="other"), 403),
+    "step_up": ("/strong/1", bearer(acr="bronze"), 401),
+    "not_ready": ("/docs/1", bearer(), 503),
+}
+
+
+@pytest.fixture(scope="module", params=["nginx", "traefik", "caddy", "haproxy"])
+def door(request: Any) -> Iterator[Door]:
+    with open_door(request.param) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_of_the_table(door: Door, row: str, kind: str) -> None:
+    target, headers, status = ROWS[row]
+    if row == "not_ready":
+        door.world.take_policies_away()
+    door.app.seen.clear()
+    try:
+        reply = send(door.port, kind, target, headers)
+    finally:
+        door.world.give_them_back()
+    if row == "allow":
+        assert reply.status == (101 if kind == "WS" else 200)
+        assert_passed(door, kind)
+    else:
+        assert reply.status == (500 if status == 503 and door.name == "nginx" else status)
+        assert door.app.seen == []
+        if status == 401:
+            assert reply.header("WWW-Authenticate").startswith("Bearer ")
+
+
+def assert_passed(door: Door, kind: str) -> None:
+    seen, = door.app.seen
+    assert (seen["type"], seen["method"]) == (("websocket", "") if kind == "WS" else ("http", kind))
+    assert seen["target"] == "/docs/1"
+    assert seen["body"] == ("a body" if kind == "POST" else "")
+    record = door.world.log.records[-1]
+    assert [door.app.header(name) for name in ("x-guard-principal", "x-guard-account", "x-guard-decision-id")] == [
+        [ALICE], ["t1"], [record.id]]
