@@ -10,11 +10,11 @@ from iam_guard.asgi.types import Receive, Scope, Send
 from iam_guard.errors import ConfigurationError, Fault, RequestRefusedError
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.response import denial_for_refusal
-from iam_guard.sidecar.answer import Answer, Asker, for_subrequest
+from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
 from iam_guard.sidecar.forward.family import unclear
 from iam_guard.sidecar.forward.reading import read_original
 from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
-from iam_guard.sidecar.forward.wire import send_answer
+from iam_guard.sidecar.forward.wire import send_answer, with_problem
 
 _logger = logging.getLogger("iam_guard")
 
@@ -60,21 +60,24 @@ class ForwardApp:
         """
         try:
             self._check_peer(scope)
-            original = read_original(scope, self._door(str(scope["path"])), self._edge)
+            door = self._door(str(scope["path"]))
+            original = read_original(scope, door, self._edge)
         except RequestRefusedError as error:
             _logger.warning("a call for forward authorization is denied: %s", error.description)
             return _refusal(error)
-        return for_subrequest(await self._asker.ask(original))
+        return self._for_proxy(await self._asker.ask(original), door)
+
+    def _for_proxy(self, answer: Answer, door: ForwardDoor) -> Answer:
+        """*answer* in the words of the proxy."""
+        if answer.outcome == PREFLIGHT and door.preflights == "pass":
+            return Answer(200, self._asker.nobody(), b"", allowed=True, outcome=PREFLIGHT)
+        answer = for_subrequest(answer)
+        return with_problem(answer) if door.drops_bodies else answer
 
     def _check_peer(self, scope: Mapping[str, Any]) -> None:
         """Let in those whose word about a client counts."""
-        client, server = scope.get("client"), scope.get("server")
-        if client is None:
-            # A Unix socket has no addresses: who may connect is a matter of the permissions of its file.
-            trusted = server is not None and server[1] is None
-        else:
-            trusted = self._edge.proxies.judge(client[0])[1]
-        if not trusted:
+        client = scope.get("client")
+        if not (_is_local(scope) if client is None else self._edge.proxies.judge(client[0])[1]):
             raise RequestRefusedError("Only trusted proxies may ask here.", status=403, code="untrusted-peer")
 
     def _door(self, path: str) -> ForwardDoor:
@@ -84,6 +87,12 @@ class ForwardApp:
             if path.startswith(tree.at + "/"):
                 return tree
         raise unclear("no kind of proxy asks at this path")
+
+
+def _is_local(scope: Mapping[str, Any]) -> bool:
+    """Whether the call came by a Unix socket; who may connect there is a matter of the permissions of its file."""
+    server = scope.get("server")
+    return server is not None and server[1] is None
 
 
 def _refusal(error: RequestRefusedError) -> Answer:

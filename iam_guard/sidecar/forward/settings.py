@@ -49,6 +49,9 @@ class ForwardDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             proxy does on its own.
         request_line: The method and the target of the client are those of the call, behind ``path``; for callers of
             Oathkeeper that do not write ``X-Forwarded-Method`` and ``X-Forwarded-Uri``.
+        preflights: What becomes of a CORS preflight that the section ``cors`` lets through, since an answer of the
+            guard's own cannot reach the client past an open door: ``deny`` it, or let it ``pass`` to an application
+            that answers preflights.
 
     Raises:
         ConfigurationError: the path is none, or the settings contradict each other.
@@ -58,6 +61,7 @@ class ForwardDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str = ""
     upgrades: Upgrades | None = None
     request_line: bool = False
+    preflights: Literal["deny", "pass"] = "deny"
 
     def __post_init__(self) -> None:
         """Check what contradicts itself."""
@@ -82,6 +86,11 @@ class ForwardDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.proxy == "oathkeeper"
 
     @property
+    def drops_bodies(self) -> bool:
+        """Whether the proxy shows its client a page of its own."""
+        return self.proxy in ("nginx", "ingress-nginx")
+
+    @property
     def family(self) -> Family:
         """The headers to read."""
         return LINE if self.request_line else PRESETS[self.proxy].family
@@ -102,8 +111,9 @@ def check_doors(doors: Iterable[ForwardDoor]) -> None:
     for place, door in enumerate(doors):
         for other in doors[:place]:
             if door.at == other.at or _below(door, other) or _below(other, door):
-                raise ConfigurationError(Fault(f"the doors '{other.proxy}' and '{door.proxy}' share the path '{door.at}'",
-                                               "give each a path of its own", f"/{place}/path"))
+                raise ConfigurationError(Fault(
+                    f"the doors '{other.proxy}' and '{door.proxy}' share the path '{door.at}'",
+                    "give each a path of its own", f"/{place}/path"))
 
 
 def _below(door: ForwardDoor, tree: ForwardDoor) -> bool:

@@ -7,11 +7,27 @@ upgrade by itself.
 
 from __future__ import annotations
 
+import msgspec
+
 from iam_guard.asgi.denying import POLICY_VIOLATION
 from iam_guard.asgi.types import Scope, Send
 from iam_guard.sidecar.answer import Answer
 
+#: The problem document of a denial, for a proxy that shows none of the guard's body unless it is told to.
+PROBLEM_HEADER = b"x-guard-problem"
+_PROBLEM = (b"content-type", b"application/problem+json")
 _DENIAL_RESPONSE = "websocket.http.response"
+
+
+def with_problem(answer: Answer) -> Answer:
+    """*answer*, with its problem document in a header too: it is one line of ASCII."""
+    if answer.allowed or not answer.body or _PROBLEM not in answer.headers or not _is_line(answer.body):
+        return answer
+    return msgspec.structs.replace(answer, headers=(*answer.headers, (PROBLEM_HEADER, answer.body)))
+
+
+def _is_line(body: bytes) -> bool:
+    return body.isascii() and body.decode("ascii").isprintable()
 
 
 async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:
@@ -32,12 +48,11 @@ async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:
 
 
 async def _send(kind: str, answer: Answer, without_body: bool, send: Send) -> None:
-    headers = list(answer.headers) if without_body else _framed(answer)
-    await send({"type": f"{kind}.start", "status": answer.status, "headers": headers})
+    await send({"type": f"{kind}.start", "status": answer.status, "headers": _framed(answer)})
     await send({"type": f"{kind}.body", "body": b"" if without_body else answer.body})
 
 
 def _framed(answer: Answer) -> list[tuple[bytes, bytes]]:
-    """The headers with the length of what is sent: a client's ``HEAD`` is asked about with ``GET`` mostly."""
+    """The headers with the length of this very body: what was asked about may be a ``HEAD`` and the call a ``GET``."""
     kept = [field for field in answer.headers if field[0] != b"content-length"]
     return [*kept, (b"content-length", b"%d" % len(answer.body))]

@@ -17,6 +17,7 @@ import uvicorn
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from iam_guard.asgi.cors import CORSSettings
 from iam_guard.asgi.judge import Judge
 from iam_guard.asgi.rules import Rules
 from iam_guard.audit.sinks import MemorySink
@@ -105,7 +106,7 @@ class Source:
 class World:
     """The guard of a test."""
 
-    def __init__(self, edge: EdgeSettings = EDGE) -> None:
+    def __init__(self, edge: EdgeSettings = EDGE, cors: CORSSettings | None = None) -> None:
         self.source = Source()
         self.log = MemorySink()
         self.edge = edge
@@ -113,7 +114,7 @@ class World:
         issuer = Issuer(ISSUER, audience="shop", algorithms="HS256", secret=SECRET, leeway=0, claims=claims)
         self.authenticator = JWTAuthenticator([issuer], clock=NOW.timestamp)
         self.guard = Guard(self.source, log=self.log, clock=lambda: NOW)
-        rules = Rules(self.guard, self.authenticator, RequestMapper(ROUTES), None, 2.0, edge, None, False, (), (),
+        rules = Rules(self.guard, self.authenticator, RequestMapper(ROUTES), None, 2.0, edge, cors, False, (), (),
                       STYLE)
         self.judge = Judge(rules)
         self.asker = Asker(self.judge, NAMES, edge)
@@ -139,7 +140,12 @@ class Serving:
 
     def __enter__(self) -> Serving:
         self._thread.start()
-        wait_for(lambda: self._server.started, "the server starts")
+        try:
+            wait_for(lambda: self._server.started or not self._thread.is_alive(), "the server starts")
+            assert self._server.started
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
