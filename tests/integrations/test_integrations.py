@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import json
 import logging
 import shutil
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,15 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 import uvicorn
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from jwt.algorithms import RSAAlgorithm
-
-INTEGRATIONS = Path(__file__).resolve().parents[2] / "integrations"
-KEY = generate_private_key(public_exponent=65537, key_size=2048)
-PROBLEMS = "urn:iam-guard:problems:"
+from integration_runs import ANN, BOB, INTEGRATIONS, assert_problem, give_keys
 
 
 @dataclass(frozen=True)
@@ -54,21 +46,11 @@ EXAMPLES = (
 )
 
 
-def bearer(subject: str) -> dict[str, str]:
-    now = int(time.time())
-    claims = {"iss": "https://idp.example", "aud": "orders", "sub": subject, "iat": now, "exp": now + 600}
-    return {"authorization": f"Bearer {jwt.encode(claims, KEY, 'RS256', headers={'kid': 'k1'})}"}
-
-
-ANN, BOB = bearer("ann"), bearer("bob")
-
-
 @contextmanager
 def loaded(name: str, folder: Path) -> Iterator[Any]:
     """The module of an integration, in a copy that has keys."""
     place = shutil.copytree(INTEGRATIONS / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    public = {**RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True), "kid": "k1"}
-    (place / "jwks.json").write_text(json.dumps({"keys": [public]}), "utf-8")
+    give_keys(place)
     title = f"integration_{name}"
     spec = importlib.util.spec_from_file_location(title, place / "app.py")
     assert spec is not None
@@ -104,15 +86,6 @@ def example(request: pytest.FixtureRequest) -> Example:
 def ask(example: Example, tmp_path: Path) -> Iterator[Ask]:
     with loaded(example.name, tmp_path) as module:
         yield asking(module.app)
-
-
-def assert_problem(answer: httpx.Response, status: int, problem: str, action: str = "") -> None:
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    told = answer.json()
-    assert (told["type"], told["status"]) == (PROBLEMS + problem, status)
-    assert told.get("action", "") == action
-    assert answer.headers["x-iam-guard-decision-id"] == told["decision_id"]
 
 
 def test_what_is_public_needs_no_credentials(example: Example, ask: Ask) -> None:
