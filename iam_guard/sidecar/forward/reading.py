@@ -37,7 +37,7 @@ def read_original(scope: Mapping[str, Any], door: ForwardDoor, edge: EdgeSetting
     """
     headers: Fields = tuple(scope["headers"])
     family = door.family
-    found = told(headers, family.names)
+    found = told(headers, family.names if door.told_upgrades == "header" else family.names - {family.upgrade})
     method, target = _line(scope, door, found, headers)
     scheme, host, target = _origin(family, found, target)
     websocket = _is_websocket(scope, door, found, headers)

@@ -75,12 +75,12 @@ class Door:
 
 
 @contextmanager
-def open_door(name: str, **server: Any) -> Iterator[Door]:
-    """Run everything; ends when the block does."""
+def open_door(name: str, authorizer: Any = None) -> Iterator[Door]:
+    """Run everything; ends when the block does. *authorizer*: an application in the place of the guard's."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-")))
         world, app = World(), App()
-        guard = stack.enter_context(Serving(make_forward_app(world.asker, DOORS, world.edge), **server))
+        guard = stack.enter_context(Serving(authorizer or make_forward_app(world.asker, DOORS, world.edge)))
         upstream = stack.enter_context(Serving(app))
         port = stack.enter_context(running(name, folder, (upstream.port, guard.port)))
         app.seen.clear()

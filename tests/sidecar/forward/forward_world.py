@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -195,9 +196,9 @@ class App:
             await send({"type": "websocket.send", "text": "echo " + message["text"]})
 
     def header(self, name: str) -> list[str]:
-        """All values of a header of the last request, under every spelling of its name."""
+        """All values of a header of the last request, under every name that a CGI-style application takes for it."""
         return [value for key, value in self.seen[-1]["headers"]
-                if key.lower().replace("_", "-") == name.lower()]
+                if re.sub("[^a-z0-9]", "-", key.lower()) == name.lower()]
 
 
 @dataclass
