@@ -36,6 +36,7 @@ class Problem(Enum):
     INSUFFICIENT_SCOPE = "insufficient-scope", 403, "Insufficient scope"
     ACCESS_DENIED = "access-denied", 403, "Access denied"
     UNMAPPED = "unmapped-route", 403, "Unmapped route"
+    UNTRUSTED_PEER = "untrusted-peer", 403, "Untrusted peer"
     METHOD = "method-not-allowed", 405, "Method not allowed"
     AMBIGUOUS = "ambiguous-path", 400, "Ambiguous path"
     INVALID_REQUEST = "invalid-request", 400, "Invalid request"
