@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from tokens import Entrance
 
-from iam_guard.identity.authenticator import Authenticator, AuthenticatorChain
+from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.bearer_tokens import BearerTokens, Readers
 from iam_guard.identity.dpop import DPoPTokens
 from iam_guard.identity.jwt import JWTAuthenticator
@@ -15,7 +15,6 @@ from iam_guard.identity.one_credential import OneCredential
 
 WAYS: dict[str, Callable[[JWTAuthenticator], Authenticator]] = {
     "alone": lambda door: door,
-    "in a chain": AuthenticatorChain,
     "one of several": OneCredential,
     "bound or not": lambda door: OneCredential(BearerTokens(Readers(door)), DPoPTokens(Readers(door))),
 }

@@ -14,7 +14,7 @@ from tokens import FakeClock, ask, authenticator, claims_of, i1, i2, jwk, jwks, 
 
 from iam_guard.errors import AuthenticationError, ConfigurationError, UnavailableError
 from iam_guard.http.request import HTTPRequest
-from iam_guard.identity.authenticator import Authenticator, AuthenticatorChain
+from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.claims import Claim, ClaimMapping
 from iam_guard.identity.jwks import RefreshingKeys
 
@@ -31,7 +31,7 @@ def test_the_challenge() -> None:
 def test_it_fits_the_port() -> None:
     door: Authenticator = authenticator()
     asked = request(f"Bearer {token()}")
-    found = asyncio.run(AuthenticatorChain(door).authenticate(asked))
+    found = asyncio.run(door.authenticate(asked))
     assert found is not None
 
 

@@ -15,7 +15,7 @@ from iam_guard.errors import AuthenticationError, UnavailableError
 from iam_guard.http.request import HTTPRequest
 from iam_guard.identity.access_keys import KnownKey
 from iam_guard.identity.api_keys import ApiKey, ApiKeyAuthenticator, ApiKeyTable
-from iam_guard.identity.authenticator import Authenticator, AuthenticatorChain
+from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.bearer_tokens import BearerTokens, Readers
 from iam_guard.identity.dpop import DPoPTokens
 from iam_guard.identity.dpop_proof import jwk_thumbprint
@@ -65,7 +65,7 @@ def proved() -> HTTPRequest:
         (b"authorization", f"DPoP {text}".encode()), (b"dpop", proof.encode())))
 
 
-@pytest.mark.parametrize("around", [lambda door: door, AuthenticatorChain, OneCredential,
+@pytest.mark.parametrize("around", [lambda door: door, OneCredential,
                                     lambda door: BearerTokens(Readers(door)),
                                     lambda door: OneCredential(BearerTokens(Readers(door)), DPoPTokens(Readers(door)))])
 def test_a_bearer_token_that_was_revoked(around: Any, jwt_door: Any, revoked: set[str]) -> None:

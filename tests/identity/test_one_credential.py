@@ -21,7 +21,7 @@ class Reader:
         self.name, self.schemes = header.encode(), (scheme,) if scheme else ()
         self.answer = answer or Principal.user(header)
         self.asked, self.log = 0, []
-        self.fails_to_start = False
+        self.fails_to_start = self.fails_to_close = False
 
     def carries(self, request: HTTPRequest) -> bool:
         value = request.field(self.name)
@@ -43,6 +43,8 @@ class Reader:
 
     async def close(self) -> None:
         self.log.append("closed")
+        if self.fails_to_close:
+            raise OSError("no")
 
 
 def sent(*headers: tuple[str, str], query: bytes = b"") -> HTTPRequest:
@@ -123,6 +125,18 @@ def test_a_failing_start_closes_those_already_started() -> None:
     second.fails_to_start = True
     with pytest.raises(OSError, match="no"):
         asyncio.run(OneCredential(first, second).start())
+    assert first.log == second.log == ["started", "closed"]
+
+
+def test_closing_reaches_all_though_one_fails() -> None:
+    async def run(door: OneCredential) -> None:
+        await door.start()
+        await door.close()
+
+    first, second = Reader("a"), Reader("b")
+    second.fails_to_close = True
+    with pytest.raises(OSError, match="no"):
+        asyncio.run(run(OneCredential(first, second)))
     assert first.log == second.log == ["started", "closed"]
 
 
