@@ -57,11 +57,17 @@ def denial_for_error(error: Exception, request: HTTPRequest | None = None, *, ch
 
 
 def as_credentials(error: Exception, now: Callable[[], datetime]) -> Exception:
-    """*error*; a denial of somebody whose session has ended meanwhile is a matter of credentials."""
+    """*error*; a denial of somebody whose session has ended meanwhile is a matter of credentials.
+
+    So is one of a caller whose user or role was deleted (threat E25), which a new login may mend.
+    """
     if isinstance(error, AccessDeniedError):
-        expires_at = error.decision.request.principal.expires_at
+        decision = error.decision
+        expires_at = decision.request.principal.expires_at
         if expires_at is not None and now().timestamp() >= expires_at:
             return AuthenticationError("The access token expired")
+        if not decision.error and decision.policies.is_gone(decision.request.principal):
+            return AuthenticationError("The caller of these credentials is gone")
     return error
 
 

@@ -163,6 +163,10 @@ class PolicySet:
         """What grants to and limits a caller."""
         return self._subjects.get(who.key) or self._subject(who)
 
+    def is_gone(self, who: Principal) -> bool:
+        """Whether a caller is nobody any more: its user or role was deleted, whoever has the name now."""
+        return self.subject_of(who).gone
+
     def _subject(self, who: Principal) -> Subject:
         return (self._subjects.recall(who.key)
                 or self._subjects.keep(who.key, self._make_subject(who, who.role_arn or who.user_arn or who.arn)))
