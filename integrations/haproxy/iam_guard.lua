@@ -15,7 +15,8 @@ local NOT_RETURNED = {
   ["connection"] = true, ["content-length"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true,
 }
 
-local MILLISECONDS = 5000
+-- How long the guard may take. HAProxy 2.6 tries four times before the request is denied.
+local MILLISECONDS = 1000
 
 local function values(field)
   local found = {}
@@ -25,6 +26,28 @@ local function values(field)
     place = place + 1
   end
   return found
+end
+
+local function has_token(lines, wanted)
+  for _, line in ipairs(lines) do
+    for token in line:gmatch("[^,%s]+") do
+      if token:lower() == wanted then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+-- Whether the client asks for a WebSocket. The application is offered this upgrade or none, so that it serves what the
+-- guard was asked about.
+local function settle_upgrade(txn, sent)
+  local upgrade = values(sent["upgrade"])
+  if #upgrade == 1 and upgrade[1]:lower() == "websocket" and has_token(values(sent["connection"]), "upgrade") then
+    return { "websocket" }
+  end
+  txn.http:req_del_header("upgrade")
+  return {}
 end
 
 -- The client's headers, and what only HAProxy itself may say about its request.
@@ -41,7 +64,7 @@ local function call_headers(txn)
   headers["x-forwarded-proto"] = { txn.f:ssl_fc() == 1 and "https" or "http" }
   headers["x-forwarded-host"] = values(sent["host"])
   headers["x-forwarded-for"] = { tostring(txn.f:src()) }
-  headers["x-forwarded-upgrade"] = values(sent["upgrade"])
+  headers["x-forwarded-upgrade"] = settle_upgrade(txn, sent)
   return headers
 end
 

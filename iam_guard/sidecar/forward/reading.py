@@ -116,7 +116,7 @@ def _is_websocket(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[by
     A proxy that cannot tell may still let the upgrade through, so that the application serves something else than
     was decided: then what a handshake never lacks is reason enough to deny.
     """
-    called = scope["type"] == "websocket" or _wants_websocket(headers)
+    called = _calls_websocket(scope, headers)
     match door.told_upgrades:
         case "call":
             return called
@@ -130,8 +130,14 @@ def _is_websocket(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[by
     return False
 
 
-def _wants_websocket(headers: Fields) -> bool:
-    return any(name.lower() == b"upgrade" and b"websocket" in value.lower() for name, value in headers)
+def _calls_websocket(scope: Mapping[str, Any], headers: Fields) -> bool:
+    """Whether the call itself is an upgrade: to a WebSocket and nothing else, as servers differ in what they choose."""
+    wanted = b",".join(value.strip().lower() for name, value in headers if name.lower() == b"upgrade")
+    if wanted == b"websocket":
+        return True
+    if b"websocket" in wanted or scope["type"] == "websocket":
+        raise unclear("its call may be an upgrade to a WebSocket or to something else")
+    return False
 
 
 def _count(headers: Fields, name: bytes) -> int:

@@ -28,7 +28,7 @@ class Preset(NamedTuple):
 PRESETS = {
     "nginx": Preset(ORIGINAL, "never"),
     "ingress-nginx": Preset(ORIGINAL_URL, "never"),
-    "traefik": Preset(FORWARDED, "call"),
+    "traefik": Preset(FORWARDED, "never"),
     "caddy": Preset(FORWARDED, "call"),
     "haproxy": Preset(FORWARDED, "never"),
     "apisix": Preset(FORWARDED, "never"),

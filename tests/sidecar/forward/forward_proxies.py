@@ -24,7 +24,7 @@ INTEGRATIONS = Path(__file__).parents[3] / "integrations"
 #: Ports of the configurations: of the proxy, of the application, of the guard.
 PORTS = (":8000", ":8001", ":9191")
 #: The doors as the README of each integration sets them up.
-DOORS = (ForwardDoor("nginx", upgrades="header"), ForwardDoor("traefik"), ForwardDoor("caddy"),
+DOORS = (ForwardDoor("nginx", upgrades="header"), ForwardDoor("traefik", upgrades="header"), ForwardDoor("caddy"),
          ForwardDoor("haproxy", upgrades="header"))
 
 

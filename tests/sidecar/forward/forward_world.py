@@ -48,11 +48,15 @@ SECONDS = 20.0
 ROUTES: dict[str, Any] = {
     "GET /health": PUBLIC,
     "GET,POST,OPTIONS /docs/{id}": ("app:Use", "arn:app:docs::t1:doc/{id}"),
-    "WS /docs/{id}": ("app:Use", "arn:app:docs::t1:doc/{id}"),
+    "WS /docs/{id}": ("app:Connect", "arn:app:docs::t1:doc/{id}"),
     "GET,POST,OPTIONS /scoped/{id}": ("app:Scoped", "*"),
     "WS /scoped/{id}": ("app:Scoped", "*"),
     "GET,POST,OPTIONS /strong/{id}": ("app:Strong", "*"),
     "WS /strong/{id}": ("app:Strong", "*"),
+    "GET /pages/1": ("app:ReadOnly", "*"),
+    "WS /pages/1": ("app:Forbidden", "*"),
+    "GET /talks/1": ("app:Forbidden", "*"),
+    "WS /talks/1": ("app:ConnectOnly", "*"),
     "GET /admin": ("app:Admin", "*"),
     "GET /public/{p:path}": PUBLIC,
     "GET /at-home": ("app:AtHome", "*"),
@@ -66,8 +70,10 @@ def _allow(action: str, resource: str = "*", effect: str = "Allow", **condition:
 
 
 STATEMENTS = [
-    _allow("app:Use", "arn:app:docs::t1:doc/*"),
-    _allow("app:Use", "arn:app:docs::t1:doc/secret", "Deny"),
+    *[_allow(action, "arn:app:docs::t1:doc/*") for action in ("app:Use", "app:Connect")],
+    _allow("app:*", "arn:app:docs::t1:doc/secret", "Deny"),
+    _allow("app:ReadOnly"),
+    _allow("app:ConnectOnly"),
     _allow("app:Scoped", **{"ForAnyValue:StringEquals": {"jwt:scope": "docs:read"}}),
     _allow("app:Strong", StringEquals={"jwt:acr": "gold"}),
     _allow("app:AtHome", IpAddress={"aws:SourceIp": "127.0.0.1/32"}),
@@ -217,9 +223,9 @@ class Reply:
 
 
 def http_call(port: int, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes | None = None,
-              *, host: str = HOST) -> Reply:
+              *, host: str = HOST, seconds: float = SECONDS) -> Reply:
     """Send one request exactly as it is written here."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", host)

@@ -299,7 +299,8 @@ def test_a_preflight_passes_only_where_the_operator_says_so() -> None:
 @pytest.mark.parametrize("ws", ["auto", "websockets-sansio", "none"])
 @pytest.mark.parametrize("proxy", ["caddy", "traefik"])
 def test_a_call_that_is_an_upgrade_is_answered_by_every_server(world: World, proxy: str, ws: str) -> None:
-    with serving(world, ws=ws) as guard:
+    doors = [ForwardDoor("caddy"), ForwardDoor("traefik", upgrades="call")]
+    with serving(world, doors, ws=ws) as guard:
         call = {**describe(proxy), **HANDSHAKE}
         allowed = ask(guard, proxy, {**call, **bearer()})
         assert (allowed.status, [allowed.values(name) for name in CALLER[:2]]) == (200, [[ALICE], ["t1"]])

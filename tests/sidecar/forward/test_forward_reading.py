@@ -135,7 +135,16 @@ def test_half_a_handshake_is_refused(change: dict[str, str]) -> None:
     call = {**FORWARDED, "x-forwarded-method": "GET", "upgrade": "websocket", **HANDSHAKE, **change}
     if not call["sec-websocket-key"]:
         del call["sec-websocket-key"]
-    assert "incomplete" in refused(ForwardDoor("traefik"), call)
+    assert "incomplete" in refused(ForwardDoor("caddy"), call)
+
+
+@pytest.mark.parametrize("upgrade", ["websocket, h2c", "h2c, websocket", "websocket/13", "websockets"])
+def test_an_upgrade_that_servers_read_differently_is_refused(upgrade: str) -> None:
+    call = {**FORWARDED, "x-forwarded-method": "GET", "connection": "Upgrade", **HANDSHAKE}
+    assert "something else" in refused(ForwardDoor("caddy"), {**call, "upgrade": upgrade})
+    assert refused(ForwardDoor("caddy"), [*call.items(), ("upgrade", "websocket"), ("upgrade", "h2c")])
+    assert not read(ForwardDoor("caddy"), {**call, "upgrade": "h2c"}).websocket
+    assert refused(ForwardDoor("caddy"), {**call, "upgrade": "h2c"}, type="websocket")
 
 
 @pytest.mark.parametrize("sign", [{"upgrade": "websocket"}, {"sec-websocket-key": "x"}, {"upgrade": "h2c, WebSocket"}])

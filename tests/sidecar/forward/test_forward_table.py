@@ -58,5 +58,6 @@ def assert_passed(door: Door, kind: str) -> None:
     assert seen["target"] == "/docs/1"
     assert seen["body"] == ("a body" if kind == "POST" else "")
     record = door.world.log.records[-1]
+    assert record.action == ("app:Connect" if kind == "WS" else "app:Use")
     assert [door.app.header(name) for name in ("x-guard-principal", "x-guard-account", "x-guard-decision-id")] == [
         [ALICE], ["t1"], [record.id]]
