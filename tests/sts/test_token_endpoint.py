@@ -444,7 +444,7 @@ def test_from_a_long_lived_key_to_a_guarded_application() -> None:
             assert await ask("/orders/8", token) == 403
             assert await ask("/orders/7", token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")) == 401
             endpoint.world.delete(role)
-            assert await ask("/orders/7", token) == 403
+            assert await ask("/orders/7", token) == 401  # threat E25: nobody is left whose session this is
 
     asyncio.run(whole())
 
