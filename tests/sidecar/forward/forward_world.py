@@ -222,10 +222,17 @@ class Reply:
         return ", ".join(self.values(name))
 
 
+class _Verbatim(http.client.HTTPConnection):
+    """Sends a target that is no ASCII as it is."""
+
+    def _encode_request(self, request: str) -> bytes:
+        return request.encode("latin-1")
+
+
 def http_call(port: int, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes | None = None,
               *, host: str = HOST, seconds: float = SECONDS) -> Reply:
     """Send one request exactly as it is written here."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    connection = _Verbatim("127.0.0.1", port, timeout=seconds)
     try:
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", host)

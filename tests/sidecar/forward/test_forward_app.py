@@ -323,3 +323,17 @@ def test_a_server_that_can_only_close_a_handshake_denies(world: World) -> None:
     asyncio.run(make_forward_app(world.asker, DOORS, world.edge)(scope, None, send))  # type: ignore[arg-type]
     assert [message["type"] for message in sent] == ["websocket.close"]
 
+
+
+# --- What is missing ---
+
+@pytest.mark.parametrize("proxy", ALL)
+def test_g04_1_and_g05_2_a_description_with_a_gap_is_denied(guard: Serving, proxy: str) -> None:
+    whole = {**describe(proxy), **bearer()}
+    for name in describe(proxy):
+        if name == "X-Forwarded-Proto" and proxy == "ingress-nginx":
+            continue
+        gap = {key: value for key, value in whole.items() if key != name}
+        assert ask(guard, proxy, gap).status == 403
+        assert ask(guard, proxy, {**gap, name: ""}).status == 403
+    assert ask(guard, proxy, bearer()).status == 403
