@@ -1,10 +1,11 @@
-"""What decisions have to achieve, and whether they do."""
+"""What decisions and doors have to achieve, and whether they do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from benchmarks.doors.load import Measured
 from benchmarks.measure import Timed
 from benchmarks.upkeep import Upkeep
 
@@ -77,3 +78,58 @@ _COLD = {"W1": 4.0, "W2": 3.0, "W3": 15.0, "W3b": 60.0}
 _HOT = ("W1", "W2 100k", "W2 10k")
 _PEERS = {"cedar": "cedarpy at its best", "loop": "plain loop"}
 _TIMES_FASTER = {("W1", "cedar"): 40, ("W1", "loop"): 8, ("W2", "cedar"): 25, ("W3", "cedar"): 200}
+
+
+def door_targets(proxies: Mapping[str, Measured], decisions: Mapping[str, Measured], bodies: Mapping[str, Measured],
+                 growth: Mapping[str, int]) -> list[Target]:
+    """Every target of the doors that can be judged from what was measured.
+
+    Args:
+        proxies: By door, as ``benchmarks.doors`` calls them; CPU counts the proxy and whom it asks.
+        decisions: By decision point.
+        bodies: By door and direction.
+        growth: By door and direction, bytes.
+    """
+    return [*_gateway(proxies), *_decision_points(decisions), *_bodies(bodies, growth)]
+
+
+#: What doors are called, here and in the tables.
+GATEWAY = "iam_guard gateway"
+ASKS = "asks iam_guard"
+ENVOY_ASKS, NGINX_ASKS = f"Envoy, HTTP, {ASKS}", f"nginx, {ASKS}"
+AUTHZEN, EXT_AUTHZ = "iam_guard AuthZEN", "iam_guard ext_authz gRPC"
+CERBOS = ("Cerbos, own API over HTTP", "Cerbos, AuthZEN")
+CERBOS_GRPC = "Cerbos, gRPC"
+PLAIN_JSON, PLAIN_GRPC = "raw ASGI and msgspec, nothing decided", "grpc.aio, nothing decided"
+
+
+def _gateway(found: Mapping[str, Measured]) -> Iterator[Target]:
+    ours, envoy, nginx = (found.get(name) for name in (GATEWAY, ENVOY_ASKS, NGINX_ASKS))
+    if ours and envoy:
+        yield Target("gateway: CPU over Envoy + ext_authz HTTP", ours.cpu_us / envoy.cpu_us, 0.7, "x")
+    if ours and nginx:
+        yield Target("gateway: CPU over nginx + auth_request", ours.cpu_us / nginx.cpu_us, 1, "x")
+        yield Target("gateway: 99th percentile over nginx + auth_request", ours.p99_ms / nginx.p99_ms, 2, "x")
+
+
+def _decision_points(found: Mapping[str, Measured]) -> Iterator[Target]:
+    ours, plain = found.get(AUTHZEN), found.get(PLAIN_JSON)
+    theirs = [found[name].rate for name in CERBOS if name in found]
+    if ours and theirs:
+        yield Target("AuthZEN: rate over Cerbos over HTTP, the faster way", ours.rate / max(theirs), 3, "x",
+                     at_least=True)
+    if ours and plain:
+        yield Target("AuthZEN: rate over raw ASGI and msgspec", ours.rate / plain.rate, 2 / 3, "x", at_least=True)
+    ours, plain = found.get(EXT_AUTHZ), found.get(PLAIN_GRPC)
+    if ours and plain:
+        yield Target("ext_authz gRPC: rate over grpc.aio that decides nothing", ours.rate / plain.rate, 2, "x",
+                     at_least=True)
+
+
+def _bodies(found: Mapping[str, Measured], growth: Mapping[str, int]) -> Iterator[Target]:
+    for way in ("down", "up"):
+        ours, nginx = found.get(f"{GATEWAY}, {way}"), found.get(f"{NGINX_ASKS}, {way}")
+        if ours and nginx:
+            yield Target(f"10 MB {way}: rate over nginx", ours.rate / nginx.rate, 0.7, "x", at_least=True)
+        if (grown := growth.get(f"{GATEWAY}, {way}")) is not None:
+            yield Target(f"10 MB {way}: memory grown by less than a body", grown / 1e6, 10, "MB")

@@ -46,7 +46,8 @@ def cerbos(folder: Path) -> Iterator[tuple[Program, int, int] | None]:
 
 
 def _rule(actions: list[str], effect: str, roles: list[str], condition: str) -> dict[str, object]:
-    return {"actions": actions, "effect": f"EFFECT_{effect}", "roles": roles, "condition": {"match": {"expr": condition}}}
+    return {"actions": actions, "effect": f"EFFECT_{effect}", "roles": roles,
+            "condition": {"match": {"expr": condition}}}
 
 
 _CERBOS_POLICY = {"apiVersion": "api.cerbos.dev/v1", "resourcePolicy": {
@@ -62,6 +63,14 @@ def cerbos_http(port: int, document: str = "1") -> Work:
     asked = {"requestId": "1", "principal": {"id": "ann", "roles": ["reader"], "attr": {"ip": "127.0.0.1"}},
              "resources": [{"actions": ["get"], "resource": {"kind": "document", "id": document}}]}
     return Work(f"http://127.0.0.1:{port}/api/check/resources", _JSON, json.dumps(asked).encode())
+
+
+def authzen(port: int, subject: str, path: str = "/access/v1/evaluation", document: str = "1",
+            headers: Mapping[str, str] | None = None) -> Work:
+    """The question of AuthZEN, for whoever speaks it; Cerbos takes the type of a subject for its role."""
+    asked = {"subject": {"type": subject, "id": "ann", "properties": {"ip": "127.0.0.1"}}, "action": {"name": "get"},
+             "resource": {"type": "document", "id": document}, "context": {"ip": "127.0.0.1"}}
+    return Work(f"http://127.0.0.1:{port}{path}", {**_JSON, **(headers or {})}, json.dumps(asked).encode())
 
 
 def cerbos_grpc(port: int, document: str = "1") -> Work:
@@ -130,20 +139,3 @@ def grpc_aio(folder: Path) -> Iterator[tuple[Program, int]]:
     command = [sys.executable, "-m", "benchmarks.doors.plain_grpc", str(port)]
     with program("grpc.aio", command, folder, listens(port), {"PYTHONPATH": str(ROOT)}) as running:
         yield running, port
-
-
-async def plain_json(scope: Any, receive: Any, send: Any) -> None:
-    """The least that a decision endpoint on raw ASGI can do: read JSON, look at it, write JSON."""
-    import msgspec
-
-    body = b""
-    more = scope["type"] == "http"
-    while more:
-        message = await receive()
-        body += message["body"]
-        more = message.get("more_body", False)
-    asked = msgspec.json.decode(body)
-    answer = msgspec.json.encode({"decision": asked["subject"]["id"] == "ann"})
-    await send({"type": "http.response.start", "status": 200, "headers": [
-        (b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]})
-    await send({"type": "http.response.body", "body": answer})
