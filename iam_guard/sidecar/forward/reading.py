@@ -21,6 +21,8 @@ _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Of the proxy's own connection and call; the client's are another's business, or told by the family.
 _OF_THE_CALL = frozenset({b"connection", b"content-length", b"expect", b"host", b"keep-alive", b"proxy-connection",
                           b"te", b"trailer", b"transfer-encoding", b"upgrade"})
+# Where a proxy writes what its TLS layer found out about the client.
+_CERTIFICATES = frozenset({b"client-cert", b"ssl-client-cert", b"ssl-client-verify", b"x-forwarded-client-cert"})
 
 
 def read_original(scope: Mapping[str, Any], door: ForwardDoor, edge: EdgeSettings) -> OriginalRequest:
@@ -43,10 +45,33 @@ def read_original(scope: Mapping[str, Any], door: ForwardDoor, edge: EdgeSetting
     websocket = _is_websocket(scope, door, found, headers)
     if websocket and (method != "GET" or _count(headers, b"sec-websocket-key") != 1):
         raise unclear("an upgrade to a WebSocket is incomplete")
-    kept = tuple((name, value) for name, value in headers
-                 if name.lower() not in _OF_THE_CALL and edge.keeps(name, False))
-    return OriginalRequest(method, target, scheme, host.decode("latin-1"), _client(family, found, edge),
-                           kept, websocket=websocket)
+    client = _client(family, found, edge)
+    kept = tuple((name, value) for name, value in headers if _is_the_clients(name.lower(), door, edge))
+    peer, named = (_proxy(scope), _named(client, edge)) if door.certificates else (client, ())
+    return OriginalRequest(method, target, scheme, host.decode("latin-1"), peer, (*kept, *named), websocket=websocket)
+
+
+def _is_the_clients(name: bytes, door: ForwardDoor, edge: EdgeSettings) -> bool:
+    """Whether a header is one that a client may send, or that this proxy is known to write itself."""
+    if name in _CERTIFICATES:
+        return door.certificates
+    return name not in _OF_THE_CALL and edge.keeps(name, False)
+
+
+def _proxy(scope: Mapping[str, Any]) -> str:
+    """The address of the proxy: what it says about certificates is believed as its own word."""
+    client = scope.get("client")
+    if client is None:
+        raise unclear("certificates are told over TCP only, where proxies have addresses")
+    return str(client[0])
+
+
+def _named(client: str, edge: EdgeSettings) -> Fields:
+    """The client's address, as a trusted peer tells it."""
+    if edge.forwarded == "forwarded":
+        node = f'"[{client}]"' if ":" in client else client
+        return ((b"forwarded", f"for={node}".encode("ascii")),)
+    return ((b"x-forwarded-for", client.encode("ascii")),)
 
 
 def _line(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[bytes, bytes],

@@ -52,6 +52,8 @@ class ForwardDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         preflights: What becomes of a CORS preflight that the section ``cors`` lets through, since an answer of the
             guard's own cannot reach the client past an open door: ``deny`` it, or let it ``pass`` to an application
             that answers preflights.
+        certificates: The proxy writes the headers about client certificates itself, whatever its client sends; asks
+            over TCP only.
 
     Raises:
         ConfigurationError: the path is none, or the settings contradict each other.
@@ -62,6 +64,7 @@ class ForwardDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upgrades: Upgrades | None = None
     request_line: bool = False
     preflights: Literal["deny", "pass"] = "deny"
+    certificates: bool = False
 
     def __post_init__(self) -> None:
         """Check what contradicts itself."""

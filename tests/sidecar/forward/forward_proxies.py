@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forward_client import SECONDS, free_port, http_call, wait_for
 from forward_haproxy import find_haproxy
-from forward_world import SECONDS, App, Serving, World, free_port, http_call, wait_for
+from forward_world import App, Serving, World
 
 from iam_guard.sidecar.forward.app import make_forward_app
 from iam_guard.sidecar.forward.settings import ForwardDoor

@@ -12,19 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forward_world import (
-    ALICE,
-    EDGE,
-    HOST,
-    NAMES,
-    PREFLIGHT,
-    SECONDS,
-    Reply,
-    Serving,
-    World,
-    bearer,
-    http_call,
-)
+from forward_client import HOST, PREFLIGHT, SECONDS, Reply, http_call
+from forward_world import ALICE, EDGE, NAMES, Serving, World, bearer
 
 from iam_guard.asgi.cors import CORSSettings
 from iam_guard.errors import ConfigurationError

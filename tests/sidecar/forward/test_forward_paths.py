@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from forward_client import http_call
 from forward_proxies import Door, open_door
-from forward_world import bearer, http_call
+from forward_world import bearer
 
 #: ``/public/`` is open to everybody, ``/admin`` to nobody here.
 TARGETS = [

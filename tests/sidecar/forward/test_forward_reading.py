@@ -8,6 +8,7 @@ import pytest
 
 from iam_guard.errors import ConfigurationError, RequestRefusedError
 from iam_guard.http.edge import EdgeSettings
+from iam_guard.http.request import HTTPRequest
 from iam_guard.sidecar.forward.reading import read_original
 from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
 from iam_guard.sidecar.original import OriginalRequest
@@ -118,6 +119,29 @@ def test_headers_of_the_call_and_of_the_guard_are_not_the_clients() -> None:
     call = {**NGINX, "content-length": "0", "connection": "close", "x-guard-principal": "root", "x_iam_role": "admin",
             "x-http-method-override": "PUT", "ssl-client-cert": "x", "true-client-ip": "10.9.0.1", "forwarded": "for=x"}
     assert read(ForwardDoor("nginx"), call).headers == ()
+
+
+# --- Client certificates ---
+
+CERTIFICATE = {"ssl-client-cert": "pem", "ssl-client-verify": "SUCCESS"}
+
+
+@pytest.mark.parametrize("forwarded", ["x-forwarded", "forwarded"])
+@pytest.mark.parametrize("client", ["203.0.113.7", "2001:db8::1"])
+def test_certificates_are_the_word_of_the_proxy_where_the_operator_says_so(forwarded: Any, client: str) -> None:
+    edge = EdgeSettings(trusted_proxies=("10.9.0.0/16",), forwarded=forwarded)
+    call = {**INGRESS, **CERTIFICATE, "x-real-ip": client}
+    found = HTTPRequest.from_scope(read(ForwardDoor("ingress-nginx", certificates=True), call, edge).scope(), edge)
+    assert (found.trusted, found.client, found.source_ip) == (True, "10.9.0.1", client)
+    assert found.header("ssl-client-cert") == "pem"
+    assert found.scheme == "https"
+
+
+def test_certificates_are_a_clients_word_otherwise() -> None:
+    for client in ("203.0.113.7", "10.9.0.9"):  # even a client that is a proxy of ours somewhere else
+        found = read(ForwardDoor("ingress-nginx"), {**INGRESS, **CERTIFICATE, "x-real-ip": client})
+        assert [name for name, _ in found.headers] == [b"x-sent-from"]
+    assert "TCP" in refused(ForwardDoor("ingress-nginx", certificates=True), INGRESS, client=None)
 
 
 # --- WebSockets (section 14.3) ---

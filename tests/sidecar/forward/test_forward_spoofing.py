@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from forward_client import HOST, http_call, socket_call
 from forward_proxies import Door, open_door
-from forward_world import ALICE, HOST, bearer, http_call, socket_call
+from forward_world import ALICE, bearer
 
 #: Says, in every family, that something harmless was asked for, from the inside and encrypted.
 FAMILIES = {

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from forward_client import KINDS, send
 from forward_proxies import Door, open_door
-from forward_world import ALICE, KINDS, bearer, send
+from forward_world import ALICE, bearer
 
 #: What the client sends, and what it sees; nginx makes its own page of every status but 401 and 403.
 ROWS: dict[str, tuple[str, dict[str, str], int]] = {

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from forward_client import HOST, Reply, http_call, socket_call, wait_for
 from forward_proxies import Door, open_door
-from forward_world import HOST, Reply, http_call, socket_call, wait_for
 
 PROXIES = ("nginx", "traefik", "caddy", "haproxy")
 CALLER = ("x-guard-principal", "x-guard-account", "x-guard-decision-id")
