@@ -24,7 +24,9 @@ from iam_guard.sts.service import TokenService
 
 ISSUE = (
     "iam-guard token issue --store sqlite:///iam.db --keys keys.json --issuer https://sts.example --audience orders "
-    "--as arn:app:iam::000000000000:user/ann --role arn:app:iam::000000000000:role/Publisher --session-name ann",)
+    "--as arn:app:iam::000000000000:user/ann --role arn:app:iam::000000000000:role/Publisher --session-name ann",
+    "iam-guard token issue --store sqlite:///iam.db --keys keys.json --issuer https://sts.example --audience orders "
+    "--as arn:app:iam::000000000000:user/ann --signing")
 REVOKE = ("iam-guard token revoke --store sqlite:///iam.db --role Publisher",
           "iam-guard token revoke --store sqlite:///iam.db --user ann")
 
@@ -62,6 +64,8 @@ def issue(
                                                     help="What the role's owner wants to be told.")] = None,
     source_identity: Annotated[str | None, typer.Option(metavar="NAME", show_default=False,
                                                         help="Who begins it all.")] = None,
+    signing: Annotated[bool, typer.Option("--signing", help="Give an access key that signs requests, as the setting "
+                                          "'credential_process' of AWS tools reads it.")] = False,
     format: Annotated[Format, typer.Option(help="table prints the token alone, json more about it.")] = Format.TABLE,
 ) -> None:
     """Give a session: a token that says who its bearer is, until it ends.
@@ -77,13 +81,10 @@ def issue(
     if wanted is None and (session_name or policy or policy_arn or tag or transitive or external_id or source_identity):
         raise typer.BadParameter("a session of a user takes no other option than --duration; name a --role")
     with opened_token_service(store, issuer=issuer, audience=tuple(audience), keys=keys) as service:
-        _print(_granted(service, _user(service, as_), wanted, duration), format)
-
-
-def _granted(service: TokenService, who: Principal, wanted: AssumeRole | None, duration: int | None) -> Grant:
-    if wanted is not None:
-        return service.assume_role(who, wanted)
-    return service.get_session_token(who, GetSessionToken(duration_seconds=duration))
+        who = _user(service, as_)
+        grant = (service.assume_role(who, wanted, signs=signing) if wanted is not None else
+                 service.get_session_token(who, GetSessionToken(duration_seconds=duration), signs=signing))
+    _print(grant, format)
 
 
 def _user(service: TokenService, arn: str) -> Principal:
@@ -102,6 +103,12 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _print(grant: Grant, format: Format) -> None:
+    if grant.secret:
+        # What a program prints that AWS tools take credentials from ("credential_process", AWS CLI user guide).
+        ends = datetime.fromtimestamp(grant.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        print_json({"Version": 1, "AccessKeyId": grant.id, "SecretAccessKey": grant.secret,
+                    "SessionToken": grant.token, "Expiration": ends})
+        return
     if format is Format.TABLE:
         print_text(grant.token)
         return

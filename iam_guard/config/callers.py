@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from iam_guard.asgi.lifespan import Part
 from iam_guard.config.credential_settings import CredentialSettings
@@ -15,15 +16,19 @@ from iam_guard.config.policies import directory_opener
 from iam_guard.config.revocations import read_revocation_file
 from iam_guard.config.schema import SettingsFile
 from iam_guard.directory.port import DirectoryStore
-from iam_guard.directory.secrets import Secrets
+from iam_guard.directory.session_secrets import SessionSecrets
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.http.resource_metadata import ResourceMetadata
 from iam_guard.identity.access_keys import DirectoryAccessKeys
 from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.identity.one_credential import OneCredential
+from iam_guard.identity.session_keys import SessionKeys
 from iam_guard.identity.sigv4.authenticator import SigV4Authenticator
 from iam_guard.identity.sigv4.rules import SignatureRules
+
+if TYPE_CHECKING:
+    from iam_guard.directory.hiding import KeyRing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,9 @@ def read_callers(settings: SettingsFile, origin: Origin, environment: Mapping[st
     """
     metadata = read_metadata(settings)
     revocations = read_revocation_file(settings, origin)
-    ways = credential_ways(settings, origin, metadata.url if metadata else "", revocations)
+    ways, signed_tokens = credential_ways(settings, origin, metadata.url if metadata else "", revocations)
     if settings.signed_requests is not None:
-        ways.append(_signed(settings, settings.signed_requests, origin, environment))
+        ways.append(_signed(settings, settings.signed_requests, origin, environment, signed_tokens))
     api_keys = settings.credentials.api_keys
     vary = ("Authorization", api_keys.header) if api_keys else ("Authorization",)
     # A single way asks for itself. Where anonymous callers are welcome, it has to be seen that they sent nothing.
@@ -77,11 +82,15 @@ def check_callers(settings: SettingsFile, origin: Origin) -> None:
         raise ConfigurationError(faults)
 
 
-def _signed(settings: SettingsFile, rules: SignatureRules, origin: Origin,
-            environment: Mapping[str, str]) -> SigV4Authenticator:
+def _signed(settings: SettingsFile, rules: SignatureRules, origin: Origin, environment: Mapping[str, str],
+            signed_tokens: JWTAuthenticator | None) -> SigV4Authenticator:
     opener = _opener(settings, origin)
-    keys = DirectoryAccessKeys(opener, _secrets(origin, environment))
-    return SigV4Authenticator(keys, rules, realm=settings.realm)
+    ring = _key_ring(origin, environment)
+    from iam_guard.directory.hiding import HiddenSecrets
+
+    temporary = None if signed_tokens is None else SessionKeys(signed_tokens, SessionSecrets(lambda: ring))
+    return SigV4Authenticator(DirectoryAccessKeys(opener, HiddenSecrets(ring)), rules, temporary=temporary,
+                              realm=settings.realm)
 
 
 def _opener(settings: SettingsFile, origin: Origin) -> Callable[[], DirectoryStore]:
@@ -91,14 +100,14 @@ def _opener(settings: SettingsFile, origin: Origin) -> Callable[[], DirectorySto
     return directory_opener(settings, origin)
 
 
-def _secrets(origin: Origin, environment: Mapping[str, str]) -> Secrets:
-    """What reveals secret access keys: the key ring is looked for now, and not at the first request."""
+def _key_ring(origin: Origin, environment: Mapping[str, str]) -> KeyRing:
+    """What reveals secret access keys: it is looked for now, and not at the first request."""
     try:
-        from iam_guard.directory.hiding import HiddenSecrets, KeyRing
+        from iam_guard.directory.hiding import KeyRing
     except ModuleNotFoundError as missing:
         raise ConfigurationError(origin.fault("/signed_requests", f"'{missing.name}' is not installed",
                                               "pip install 'iam-guard[directory]'")) from None
     try:
-        return HiddenSecrets(KeyRing.from_environment(environment))
+        return KeyRing.from_environment(environment)
     except ConfigurationError as refused:
         raise ConfigurationError(origin.placed(refused.faults, "/signed_requests")) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from iam_guard.config.api_keys import read_api_keys
 from iam_guard.config.credential_settings import (
@@ -42,7 +42,7 @@ AT = "/credentials"
 
 
 def credential_ways(settings: SettingsFile, origin: Origin, metadata_url: str,
-                    is_revoked: IsRevoked | None = None) -> list[Way]:
+                    is_revoked: IsRevoked | None = None) -> Ways:
     """Make the ways of ``issuers`` and ``credentials``, the most usual first.
 
     Args:
@@ -54,10 +54,22 @@ def credential_ways(settings: SettingsFile, origin: Origin, metadata_url: str,
     Raises:
         ConfigurationError: with what is wrong with them; two could make the same names; or there is no way at all.
     """
-    return _Ways(settings, origin, metadata_url, is_revoked).all()
+    return _WayMaker(settings, origin, metadata_url, is_revoked).all()
 
 
-class _Ways:
+class Ways(NamedTuple):
+    """The ways of a settings file.
+
+    Attributes:
+        all: The most usual first.
+        signed_tokens: Reads signed tokens for those ways; ``None`` when there is no issuer.
+    """
+
+    all: list[Way]
+    signed_tokens: JWTAuthenticator | None
+
+
+class _WayMaker:
     """Makes the ways of one settings file; each fault stands where its setting does."""
 
     def __init__(self, settings: SettingsFile, origin: Origin, metadata_url: str,
@@ -67,28 +79,30 @@ class _Ways:
         self._given, self._realm = settings.credentials, settings.realm
         self._namers: list[Namer] = []
 
-    def all(self) -> list[Way]:
+    def all(self) -> Ways:
         """Every way, the most usual first."""
         others = self._given != CredentialSettings() or self._settings.signed_requests is not None
         named = self._settings.issuers
         issuers = read_issuers(named, self._origin) if named or not others else ()
         source = self._placed("/certificates", self._source)
         peers = self._placed("/certificates", self._peers)
-        readers = self._readers(issuers)
+        signed = self._signed_tokens(issuers)
+        readers = self._readers(signed)
         proof = self._proof(source, peers)
         ways = [*self._token_ways(readers, proof), *self._other_ways(source, peers, proof)]
         self._check_names(issuers, peers)
-        return ways
+        return Ways(ways, signed)
 
-    def _readers(self, issuers: tuple[Issuer, ...]) -> Readers | None:
+    def _signed_tokens(self, issuers: tuple[Issuer, ...]) -> JWTAuthenticator | None:
+        return JWTAuthenticator(issuers, realm=self._realm, resource_metadata=self._metadata_url,
+                                is_revoked=self._is_revoked) if issuers else None
+
+    def _readers(self, signed: JWTAuthenticator | None) -> Readers | None:
         told = self._given.introspection
-        if told is not None and told.signed and issuers:
+        if told is not None and told.signed and signed is not None:
             raise ConfigurationError(self._origin.fault(
                 f"{AT}/introspection/signed", "signed tokens have one reader", "leave it out, or empty 'issuers'"))
-        found: list[JWTAuthenticator | IntrospectionReader] = []
-        if issuers:
-            found.append(JWTAuthenticator(issuers, realm=self._realm, resource_metadata=self._metadata_url,
-                                          is_revoked=self._is_revoked))
+        found: list[JWTAuthenticator | IntrospectionReader] = [] if signed is None else [signed]
         if told is not None:
             found.append(IntrospectionReader(self._placed("/introspection", lambda: self._introspection(told))))
         return Readers(*found) if found else None

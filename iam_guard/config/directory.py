@@ -11,6 +11,7 @@ from functools import cached_property
 from iam_guard.directory.authorization import Authorization
 from iam_guard.directory.directory import Directory
 from iam_guard.directory.hiding import HiddenSecrets, KeyRing
+from iam_guard.directory.session_secrets import SessionSecrets
 from iam_guard.store.urls import open_store
 
 _KEY_BYTES = 32
@@ -33,6 +34,11 @@ def opened_directory(url: str, environment: Mapping[str, str] = os.environ) -> I
         yield Directory(store, referee=Authorization(), secrets=SecretsOf(environment))
     finally:
         store.close()
+
+
+def session_secrets_of(environment: Mapping[str, str]) -> SessionSecrets:
+    """What sessions sign with; the key ring is looked for when the first of them is given or shown."""
+    return SessionSecrets(lambda: KeyRing.from_environment(environment))
 
 
 class SecretsOf:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from iam_guard.config.directory import SecretsOf
+from iam_guard.config.directory import SecretsOf, session_secrets_of
 from iam_guard.directory.port import DirectoryStore
 from iam_guard.guard import Guard
 from iam_guard.identity.access_keys import DirectoryAccessKeys
@@ -28,6 +28,7 @@ from iam_guard.sts.web_identity import WebIdentities, WebIdentityProvider
 
 @contextmanager
 def opened_token_service(url: str, *, issuer: str, audience: tuple[str, ...], keys: str | Path,
+                         environment: Mapping[str, str] = os.environ,
                          clock: Callable[[], float] = time.time) -> Iterator[TokenService]:
     """Open a directory and give sessions on it by its policies as they are now, for a moment.
 
@@ -36,6 +37,7 @@ def opened_token_service(url: str, *, issuer: str, audience: tuple[str, ...], ke
         issuer: The name of the token service.
         audience: What its tokens are for.
         keys: The file with the signing keys.
+        environment: Says where the keys are that secrets of sessions are made with.
         clock: Seconds since the epoch.
 
     Raises:
@@ -48,7 +50,8 @@ def opened_token_service(url: str, *, issuer: str, audience: tuple[str, ...], ke
         refresher = PolicyRefresher(policies)
         refresher.load()
         guard = Guard(refresher, clock=lambda: datetime.fromtimestamp(clock(), UTC))
-        yield TokenService(guard, store, issuer=issuer, audience=audience, keys=SigningKeyFile(keys), clock=clock)
+        yield TokenService(guard, store, issuer=issuer, audience=audience, keys=SigningKeyFile(keys), clock=clock,
+                           secrets=session_secrets_of(environment))
     finally:
         store.close()
 
@@ -65,7 +68,7 @@ def make_token_app(url: str, *, issuer: str, audience: str | Sequence[str], keys
         keys: The file with the signing keys.
         providers: Other issuers whose tokens open roles.
         devices: Know second factors.
-        environment: Says where the keys are that hide secret access keys.
+        environment: Says where the keys are that hide secret access keys, and make those of sessions.
         clock: Seconds since the epoch.
 
     Raises:
@@ -79,7 +82,7 @@ def make_token_app(url: str, *, issuer: str, audience: str | Sequence[str], keys
     service = TokenService(
         Guard(refresher, clock=lambda: datetime.fromtimestamp(clock(), UTC)), store, issuer=issuer,
         audience=(audience,) if isinstance(audience, str) else tuple(audience), keys=SigningKeyFile(keys),
-        devices=devices, clock=clock)
+        devices=devices, clock=clock, secrets=session_secrets_of(environment))
     return token_app(
         service, DirectoryAccessKeys(lambda: open_store(url), SecretsOf(environment)), clock=clock,
         identities=WebIdentities(providers, clock=clock) if providers else None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -57,7 +58,8 @@ class KeyRing:
                                            f"set {KEY_VARIABLE} or {FILE_VARIABLE}"))
         if any(len(key) != _KEY_BYTES for key in keys):
             raise ConfigurationError(Fault("a key for secrets does not have 32 bytes", _MEND))
-        self._ciphers = {_id_of(key): AESGCM(key) for key in keys}
+        self._keys = {_id_of(key): key for key in keys}
+        self._ciphers = {name: AESGCM(key) for name, key in self._keys.items()}
         self.first = _id_of(keys[0])
 
     def __repr__(self) -> str:
@@ -96,6 +98,11 @@ class KeyRing:
     def cipher(self, id: str) -> AESGCM | None:
         """What encrypts with the key of this id."""
         return self._ciphers.get(id)
+
+    def derived(self, id: str, purpose: bytes) -> bytes | None:
+        """A key for another *purpose*, made of the key of this id; it tells nothing about that one."""
+        key = self._keys.get(id)
+        return None if key is None else hmac.digest(key, b"iam_guard derived key\0" + purpose, "sha256")
 
 
 def _id_of(key: bytes) -> str:

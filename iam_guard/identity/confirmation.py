@@ -19,9 +19,12 @@ from iam_guard.model import EMPTY
 KEY = "jkt"
 #: Thumbprint of the client certificate (RFC 8705 section 3.1).
 CERTIFICATE = "x5t#S256"
+#: Of sessions that sign requests: which key their secret was made with. No other scheme shows it.
+SIGNING = "iam_guard:sigv4"
 
 #: A SHA-256 digest in base64url. It is compared as text, so one with spare bits is met by nothing.
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
+_FORMS = {KEY: _THUMBPRINT, CERTIFICATE: _THUMBPRINT, SIGNING: re.compile(r"[0-9a-f]{16}")}
 
 Confirmation = Mapping[str, str]
 
@@ -40,9 +43,9 @@ def read_confirmation(claims: Mapping[str, Any]) -> Confirmation:
     if "cnf" not in claims:
         return EMPTY
     bound = claims["cnf"]
-    if not isinstance(bound, dict) or not bound or not bound.keys() <= {KEY, CERTIFICATE}:
+    if not isinstance(bound, dict) or not bound or not bound.keys() <= _FORMS.keys():
         raise _unmet("'cnf' is of a kind that is not checked here")
-    if not all(isinstance(value, str) and _THUMBPRINT.fullmatch(value) for value in bound.values()):
+    if not all(isinstance(value, str) and _FORMS[name].fullmatch(value) for name, value in bound.items()):
         raise _unmet("'cnf' holds something else than thumbprints")
     return dict(bound)
 

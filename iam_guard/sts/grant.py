@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 from jwt.utils import base64url_encode
 
-from iam_guard.errors import TokenServiceError
+from iam_guard.directory.session_secrets import SessionSecrets
+from iam_guard.errors import TokenServiceError, UnavailableError
+from iam_guard.identity.confirmation import SIGNING
 from iam_guard.identity.sessions import SESSION_CLAIM, Session
 from iam_guard.identity.token import MAX_TOKEN
 from iam_guard.sts.signing import ALGORITHM, KeySupply
@@ -36,6 +38,7 @@ class Grant:
         expires_at: Until when.
         source_identity: Who began it all; empty when nobody said.
         utilization: Percent of a token's greatest length that this one takes.
+        secret: What requests are signed with, beside the token; empty where the token alone is the credential.
     """
 
     token: str = field(repr=False)
@@ -46,6 +49,7 @@ class Grant:
     expires_at: int
     source_identity: str = ""
     utilization: int = 0
+    secret: str = field(default="", repr=False)
 
 
 class Draft(NamedTuple):
@@ -57,6 +61,7 @@ class Draft(NamedTuple):
         client: Who asks for it, as OAuth knows clients.
         seconds: How long it lasts.
         session: What else it is.
+        signs: Whether it is for signing requests, and not for bearers.
     """
 
     arn: str
@@ -64,6 +69,7 @@ class Draft(NamedTuple):
     client: str
     seconds: int
     session: Session
+    signs: bool = False
 
 
 class Mint:
@@ -75,27 +81,44 @@ class Mint:
         keys: Signs them.
         clock: Seconds since the epoch.
         new_id: Makes the name of a credential.
+        secrets: Makes what sessions sign with; without it, none does.
     """
 
     def __init__(self, issuer: str, audience: tuple[str, ...], keys: KeySupply, clock: Callable[[], float],
-                 new_id: Callable[[], str] = new_session_id) -> None:
+                 new_id: Callable[[], str] = new_session_id, secrets: SessionSecrets | None = None) -> None:
         self.issuer, self.audience, self._keys, self._clock, self._new_id = issuer, audience, keys, clock, new_id
+        self._secrets = secrets
 
     def grant(self, draft: Draft) -> Grant:
         """Make the token of a session.
 
         Raises:
-            TokenServiceError: it would be longer than any guard reads.
+            TokenServiceError: it would be longer than any guard reads, or is for signing where nobody can.
             UnavailableError: nothing signs.
         """
         now, name = int(self._clock()), self._new_id()
+        key_id = self._key_id() if draft.signs else ""
         token = self._signed({
             "iss": self.issuer, "sub": draft.arn, "aud": self._audience(), "client_id": draft.client, "iat": now,
-            "exp": now + draft.seconds, "jti": name, SESSION_CLAIM: msgspec.to_builtins(draft.session)}, now)
+            "exp": now + draft.seconds, "jti": name, SESSION_CLAIM: msgspec.to_builtins(draft.session),
+            **({"cnf": {SIGNING: key_id}} if key_id else {})}, now)
         if len(token) > MAX_TOKEN:
             raise TokenServiceError("PackedPolicyTooLarge", "Policies and tags of the session do not fit into a token.")
         return Grant(token, name, draft.arn, draft.user_id, now, now + draft.seconds, draft.session.source_identity,
-                     -(-100 * len(token) // MAX_TOKEN))
+                     -(-100 * len(token) // MAX_TOKEN), self._secret(key_id, name, token))
+
+    def _key_id(self) -> str:
+        if self._secrets is None:
+            raise TokenServiceError("ValidationError", "Sessions for signing requests are not given here.")
+        return self._secrets.key_id
+
+    def _secret(self, key_id: str, name: str, token: str) -> str:
+        if not key_id or self._secrets is None:
+            return ""
+        secret = self._secrets.secret(key_id, name, token)
+        if secret is None:
+            raise UnavailableError("the key that makes secrets of sessions is gone")
+        return secret
 
     def _audience(self) -> str | list[str]:
         return self.audience[0] if len(self.audience) == 1 else list(self.audience)

@@ -24,6 +24,8 @@ from iam_guard.sts.web_identity import WebIdentity
 
 CLIENT_CREDENTIALS = "client_credentials"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+#: Value of ``credential`` that asks for a session to sign requests with.
+SIGNING = "signature"
 _TYPE = "urn:ietf:params:oauth:token-type:"
 ACCESS_TOKEN = f"{_TYPE}access_token"
 _SUBJECT_TYPES = frozenset({ACCESS_TOKEN, f"{_TYPE}jwt", f"{_TYPE}id_token"})
@@ -117,10 +119,16 @@ def _of_any(form: Form) -> dict[str, Any]:
 async def _in_thread(form: Form, operation: Callable[..., Grant], who: Principal | WebIdentity, wanted: Any,
                      client: str) -> Grant:
     """Ask the service away from the event loop, once every parameter is known to mean something."""
+    signs = form.get("credential")
     form.check_all_read()
-    return await asyncio.to_thread(operation, who, wanted, client=client)
+    if signs not in (None, SIGNING):
+        raise invalid_request("The one other kind of credential is 'signature'.")
+    return await asyncio.to_thread(operation, who, wanted, client=client, signs=signs is not None)
 
 
 def _answer(grant: Grant) -> dict[str, Any]:
-    return {"access_token": grant.token, "token_type": "Bearer", "expires_in": grant.expires_at - grant.issued_at,
-            "arn": grant.arn}
+    seconds = grant.expires_at - grant.issued_at
+    if not grant.secret:
+        return {"access_token": grant.token, "token_type": "Bearer", "expires_in": seconds, "arn": grant.arn}
+    return {"access_token": grant.token, "token_type": "AWS4-HMAC-SHA256", "expires_in": seconds, "arn": grant.arn,
+            "access_key_id": grant.id, "secret_access_key": grant.secret, "session_token": grant.token}

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from iam_guard.directory.entities import Role
 from iam_guard.directory.port import DirectoryStore
+from iam_guard.directory.session_secrets import SessionSecrets
 from iam_guard.engine.arn import account_of
 from iam_guard.errors import ConfigurationError, Fault, TokenServiceError
 from iam_guard.guard import Guard
@@ -51,6 +52,7 @@ class TokenService:
         devices: Know second factors.
         clock: Seconds since the epoch.
         new_id: Makes the name of a credential.
+        secrets: Makes what sessions sign requests with; without it, no session is given for that.
 
     Raises:
         ConfigurationError: the issuer or the audience has no name.
@@ -58,24 +60,26 @@ class TokenService:
 
     def __init__(self, guard: Guard, store: DirectoryStore, *, issuer: str, audience: str | tuple[str, ...],
                  keys: KeySupply, devices: MFADevices | None = None, clock: Callable[[], float] = time.time,
-                 new_id: Callable[[], str] = new_session_id) -> None:
+                 new_id: Callable[[], str] = new_session_id, secrets: SessionSecrets | None = None) -> None:
         audiences = (audience,) if isinstance(audience, str) else tuple(audience)
         if not issuer or not audiences or not all(audiences):
             raise ConfigurationError(Fault("the token service or what its tokens are for has no name"))
         self._guard, self.store, self._clock = guard, store, clock
         self._devices = devices or NoDevices()
-        self._mint = Mint(issuer, audiences, keys, clock, new_id)
+        self._mint = Mint(issuer, audiences, keys, clock, new_id, secrets)
         self.issuer, self.audience, self.keys = issuer, audiences, keys
 
     # --- roles ----------------------------------------------------------------------------------------------
 
-    def assume_role(self, caller: Principal, wanted: AssumeRole, *, client: str = "") -> Grant:
+    def assume_role(self, caller: Principal, wanted: AssumeRole, *, client: str = "",
+                    signs: bool = False) -> Grant:
         """Give a session of a role to a user, to a session of another role, or to a service that acts for itself.
 
         Args:
             caller: Who asks.
             wanted: What for.
             client: Through which OAuth client; the caller by default.
+            signs: For signing requests (AWS Signature Version 4), and not for bearers.
 
         Raises:
             TokenServiceError: not.
@@ -92,16 +96,17 @@ class TokenService:
             role = self._permitted(asking, wanted, facts, tags, source)
             session = Session(kind="role", id=role.id, holder=role.arn, tags=tags.all, transitive=tags.transitive,
                               policies=session_policies(wanted, facts, role.account), source_identity=source)
-        return self._role_session(role, wanted, session, client or caller.arn, chained=chained)
+        return self._role_session(role, wanted, session, client or caller.arn, chained=chained, signs=signs)
 
     def assume_role_with_web_identity(self, identity: WebIdentity, wanted: AssumeRoleWithWebIdentity, *,
-                                      client: str = "") -> Grant:
+                                      client: str = "", signs: bool = False) -> Grant:
         """Give a session of a role to whoever a provider vouches for.
 
         Args:
             identity: Who asks; see :meth:`~iam_guard.sts.web_identity.WebIdentities.verify`.
             wanted: What for.
             client: Through which OAuth client; whom the provider's token is for by default.
+            signs: See :meth:`assume_role`.
 
         Raises:
             TokenServiceError: not.
@@ -123,7 +128,8 @@ class TokenService:
             session = Session(kind="role", id=role.id, holder=role.arn, tags=tags.all, transitive=tags.transitive,
                               policies=session_policies(wanted, facts, role.account), source_identity=source,
                               provider=caller.arn, keys=identity.lasting)
-        return self._role_session(role, wanted, session, client or identity.audience, chained=False)
+        return self._role_session(role, wanted, session, client or identity.audience, chained=False,
+                                  signs=signs)
 
     def _permitted(self, caller: Principal, wanted: AssumeRole | AssumeRoleWithWebIdentity, facts: Facts,
                    tags: SessionTags, source: str) -> Role:
@@ -140,17 +146,18 @@ class TokenService:
         return role
 
     def _role_session(self, role: Role, wanted: AssumeRole | AssumeRoleWithWebIdentity, session: Session, client: str,
-                      *, chained: bool) -> Grant:
+                      *, chained: bool, signs: bool) -> Grant:
         longest = role.max_session_duration
         check_duration(wanted.duration_seconds, min(longest, parameters.CHAINED_LONGEST) if chained else longest)
         name = wanted.role_session_name
         arn = f"arn:{role.arn.split(':')[1]}:sts::{role.account}:assumed-role/{role.name}/{name}"
         seconds = wanted.duration_seconds or parameters.ROLE_DEFAULT
-        return self._mint.grant(Draft(arn, f"{role.id}:{name}", client, seconds, session))
+        return self._mint.grant(Draft(arn, f"{role.id}:{name}", client, seconds, session, signs))
 
     # --- users ----------------------------------------------------------------------------------------------
 
-    def get_session_token(self, caller: Principal, wanted: GetSessionToken, *, client: str = "") -> Grant:
+    def get_session_token(self, caller: Principal, wanted: GetSessionToken, *, client: str = "",
+                          signs: bool = False) -> Grant:
         """Give a user a session of its own, so that its key is used no more than this once. No permission is needed.
 
         Raises:
@@ -166,9 +173,10 @@ class TokenService:
         seconds = wanted.duration_seconds or (parameters.ROLE_DEFAULT if root else parameters.USER_DEFAULT)
         id = "" if root else self._user_id(caller)  # noqa: A001
         session = Session(kind="root" if root else "user", id=id, mfa_at=mfa_at)
-        return self._mint.grant(Draft(caller.arn, id or caller.account, client or caller.arn, seconds, session))
+        return self._mint.grant(Draft(caller.arn, id or caller.account, client or caller.arn, seconds, session, signs))
 
-    def get_federation_token(self, caller: Principal, wanted: GetFederationToken, *, client: str = "") -> Grant:
+    def get_federation_token(self, caller: Principal, wanted: GetFederationToken, *, client: str = "",
+                             signs: bool = False) -> Grant:
         """Give a session to somebody whom a user vouches for; it may do what both the user and its policies allow.
 
         Raises:
@@ -187,7 +195,8 @@ class TokenService:
         session = Session(kind="federated-user", id=self._user_id(caller), holder=caller.arn, tags=tags.all,
                           policies=policies)
         seconds = wanted.duration_seconds or parameters.USER_DEFAULT
-        return self._mint.grant(Draft(arn, f"{caller.account}:{wanted.name}", client or caller.arn, seconds, session))
+        return self._mint.grant(Draft(arn, f"{caller.account}:{wanted.name}", client or caller.arn, seconds, session,
+                                      signs))
 
     def get_caller_identity(self, caller: Principal) -> dict[str, str]:
         """Say who asks; nothing can deny it.

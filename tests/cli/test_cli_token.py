@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.credentials import ProcessProvider
 
+from iam_guard.directory.hiding import KEY_VARIABLE, KeyRing, new_key
+from iam_guard.directory.session_secrets import SessionSecrets
 from iam_guard.errors import AuthenticationError, UnavailableError
 from iam_guard.guard import Guard
 from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.identity.presets import token_service
+from iam_guard.identity.session_keys import SessionKeys
 from iam_guard.model import Principal
 from iam_guard.store.following import DirectoryPolicyStore
 from iam_guard.store.refresh import PolicyRefresher
@@ -95,6 +99,33 @@ def test_a_session_of_the_user(place: Place) -> None:
     answer = json.loads(result.stdout)
     assert (answer["arn"], answer["expires_in"], answer["token_type"]) == (ANN, 43200, "Bearer")
     assert place.enter(answer["access_token"]).arn == ANN
+
+
+def test_a_session_that_signs_is_what_aws_tools_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore runs a program for its credentials, and is content with what it prints."""
+    monkeypatch.setenv(KEY_VARIABLE, new_key())
+    printed = place.issue("--role", ROLE, "--session-name", "ann", "--signing").stdout
+    provider = ProcessProvider("default", lambda: {"profiles": {"default": {"credential_process": "iam-guard"}}},
+                               popen=lambda *_, **__: Printed(printed))
+    found = provider.load().get_frozen_credentials()
+    ring = SessionSecrets(KeyRing.from_environment)
+    issuer = token_service("https://sts.example", audience="docs", jwks_file=str(place.public))
+    known = asyncio.run(SessionKeys(JWTAuthenticator([issuer]), ring).find(found.access_key, found.token))
+    assert known is not None
+    assert known.secret == found.secret_key
+    assert (known.principal.role_arn, known.principal.name) == (ROLE, "ann")
+
+
+class Printed:
+    """A program that has run."""
+
+    returncode = 0
+
+    def __init__(self, output: str) -> None:
+        self.output = output
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        return self.output.encode(), b""
 
 
 @pytest.mark.parametrize(("arguments", "code", "told"), [

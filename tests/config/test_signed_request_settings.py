@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from iam_guard.config import load_settings
+from iam_guard.config.tokens import make_token_app
 from iam_guard.directory.directory import Directory
 from iam_guard.directory.entities import Settings as DirectorySettings
 from iam_guard.directory.entities import User
@@ -31,6 +32,7 @@ from iam_guard.identity.caller import current_principal
 from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.model import Principal
 from iam_guard.store.urls import open_store
+from iam_guard.sts.key_file import SigningKeyFile
 
 ADMIN = Principal.user("admin", account="111122223333")
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -95,7 +97,7 @@ async def ask(path: Path, *requests: dict[str, str]) -> list[tuple[int, str]]:
 
 def signature(key: dict[str, Any], secret: str = "") -> dict[str, str]:
     request = AWSRequest(method="GET", url="http://docs.example/documents/7")
-    credentials = Credentials(key["AccessKeyId"], secret or key["SecretAccessKey"])
+    credentials = Credentials(key["AccessKeyId"], secret or key["SecretAccessKey"], key.get("SessionToken"))
     SigV4Auth(credentials, "docs", "eu-central-1").add_auth(request)
     return dict(request.headers.items())
 
@@ -134,6 +136,64 @@ def test_beside_bearer_tokens_but_not_both_at_once(settings: Path, directory: Di
     answers = asyncio.run(ask(settings, signed, bearer(), two))
     # The token's ann is known, and of another account, in which nobody may do anything.
     assert [status for status, _ in answers] == [200, 403, 401]
+
+
+def session_key(settings: Path, **more: str) -> dict[str, Any]:
+    """What the token service gives to ann, who asks with a key of the directory."""
+    SigningKeyFile(settings.parent / "keys.json").make(0)
+    store = open_store(f"sqlite:///{settings.parent / 'iam.db'}")
+    try:
+        key = Directory(store, referee=Anyone(), secrets=HiddenSecrets(KeyRing.from_environment())).perform(
+            CreateAccessKey(user_name="ann"), by=ADMIN)["AccessKey"]
+    finally:
+        store.close()
+    app = make_token_app(f"sqlite:///{settings.parent / 'iam.db'}", issuer="https://sts.example", audience="docs",
+                         keys=settings.parent / "keys.json")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with (app.router.lifespan_context(app),
+                    httpx.AsyncClient(transport=transport, base_url="https://sts.example") as client):
+            return await client.post("/token", data={"grant_type": "client_credentials", **more},
+                                     auth=(key["AccessKeyId"], key["SecretAccessKey"]))
+
+    answered = asyncio.run(ask())
+    assert answered.status_code == 200, answered.text
+    found: dict[str, Any] = answered.json()
+    return found
+
+
+OWN = 'issuers: [{preset: token_service, issuer: "https://sts.example", audience: docs, jwks_file: keys.jwks.json}]'
+
+
+def test_a_session_signs_where_its_token_is_no_bearers(settings: Path, directory: Directory) -> None:
+    given = session_key(settings, credential="signature")
+    assert given["token_type"] == "AWS4-HMAC-SHA256"
+    assert given["access_token"] == given["session_token"]
+    settings.write_text(SETTINGS.replace("issuers: []", OWN))
+    key = {"AccessKeyId": given["access_key_id"], "SecretAccessKey": given["secret_access_key"],
+           "SessionToken": given["session_token"]}
+    stolen = {"Authorization": f"Bearer {given['session_token']}"}
+    unsigned = {**signature(key), "X-Amz-Security-Token": ""}
+    answers = asyncio.run(ask(settings, signature(key), signature(key, "wrong"), stolen, unsigned))
+    assert answers[0] == (200, "arn:app:iam::111122223333:user/ann")
+    assert [status for status, _ in answers[1:]] == [401, 401, 401]
+
+
+def test_a_session_for_bearers_has_no_key(settings: Path, directory: Directory) -> None:
+    given = session_key(settings)
+    assert set(given) == {"access_token", "token_type", "expires_in", "arn"}
+    settings.write_text(SETTINGS.replace("issuers: []", OWN))
+    [(status, _)] = asyncio.run(ask(settings, {"Authorization": f"Bearer {given['access_token']}"}))
+    assert status == 200
+
+
+def test_without_issuers_nobody_has_a_session_that_signs(settings: Path, directory: Directory) -> None:
+    given = session_key(settings, credential="signature")
+    key = {"AccessKeyId": given["access_key_id"], "SecretAccessKey": given["secret_access_key"],
+           "SessionToken": given["session_token"]}
+    [(status, _)] = asyncio.run(ask(settings, signature(key)))
+    assert status == 401
 
 
 def test_without_the_setting_a_signature_is_nothing_that_is_accepted(settings: Path, directory: Directory) -> None:
