@@ -1,0 +1,278 @@
+"""One connection to a server: writes a request, reads its answer, then another.
+
+httptools reads heads and chunks. A body whose length is known, or that ends with the connection, is not looked into
+any more: its bytes are counted and handed on as they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import httptools
+
+from iam_guard.gateway.upstream.answer import CHUNKED, HIGH_WATER, UNTIL_CLOSED, Answer, AnswerReader
+from iam_guard.gateway.upstream.errors import UpstreamBrokenError
+from iam_guard.gateway.upstream.fields import Fields
+
+_MOST_INTERIM = 16
+_SWITCHED = 101
+
+
+class Connection(asyncio.Protocol):
+    """One connection.
+
+    Args:
+        reader: Makes heads.
+        max_head_bytes: How long one may be.
+        freed: Called with the connection when it can take another request.
+        lost: Called with the connection when it has ended.
+
+    Attributes:
+        transport: Of asyncio.
+        answer: What is being read; ``None`` when nothing is.
+        last: What was read last, or is being read.
+        heard: A byte of the answer has come.
+        used: How many requests it has taken.
+        sending: The request is not yet written to its end.
+        idle_since: When it became free, on the clock of the event loop.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self, reader: AnswerReader, max_head_bytes: int, freed: Callable[[Connection], None],
+                 lost: Callable[[Connection], None]) -> None:
+        self._reader = reader
+        self._max_head = max_head_bytes
+        self._freed = freed
+        self._lost = lost
+        self._time = asyncio.get_running_loop().time
+        self._parser = httptools.HttpResponseParser(self)
+        self._raw: Fields = []
+        self._head_bytes = 0
+        self._interim = 0
+        self._left = 0
+        self._uncounted = False
+        self._keep = False
+        self._room: asyncio.Future[None] | None = None
+        self._full = False
+        self.answer: Answer | None = None
+        self.last: Answer | None = None
+        self.heard = False
+        self.used = 0
+        self.sending = False
+        self.idle_since = 0.0
+
+    # What the exchange calls.
+
+    def ask(self, answer: Answer, head: bytes, body: bytes = b"", *, more: bool = False) -> None:
+        """Write a request and read its answer into *answer*; *more* of the body follows."""
+        self.answer = self.last = answer
+        answer.connection = self
+        answer.asked = True
+        self.heard = False
+        self.used += 1
+        self.sending = more
+        self._head_bytes = self._interim = self._left = 0
+        self._uncounted = self._keep = False
+        self._raw = []
+        answer.active = self._time()
+        self.write(head, body)
+
+    def write(self, *parts: bytes) -> None:
+        """Write a part of the request; small ones together."""
+        if sum(map(len, parts)) <= HIGH_WATER:
+            self.transport.write(b"".join(parts))
+        else:
+            self.transport.writelines(parts)
+
+    async def room(self) -> None:
+        """Wait until the server has taken most of what was written.
+
+        Raises:
+            UpstreamBrokenError: the connection has ended.
+        """
+        if self._full:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+        if self.transport.is_closing():
+            raise UpstreamBrokenError("the server closed the connection")
+
+    def sent(self) -> None:
+        """Say that the request is written to its end."""
+        self.sending = False
+
+    def close(self) -> None:
+        """End the connection; nothing is lost that was written."""
+        self.transport.close()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._keep = False
+        self.transport.abort()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See :class:`asyncio.Protocol`."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See :class:`asyncio.Protocol`."""
+        answer = self.answer
+        if answer is None:
+            self.abort()  # nobody asked for this: what comes next could be taken for the answer to somebody else
+            return
+        answer.active = self._time()
+        self.heard = True
+        if self._uncounted:
+            answer.put(data)
+        elif self._left:
+            self._count(answer, data)
+        else:
+            self._parse(answer, data)
+        if answer.size > HIGH_WATER and not answer.complete and not self.transport.is_closing():
+            self.transport.pause_reading()
+            answer.resume = self._resume
+        answer.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See :class:`asyncio.Protocol`."""
+        self._keep = False
+        answer, self.answer = self.answer, None
+        if answer is not None:
+            if self._uncounted and exc is None:
+                answer.complete = True
+                answer.wake()
+            else:
+                answer.fail(UpstreamBrokenError("the server closed the connection before its answer was complete"))
+        self.resume_writing()
+        self._lost(self)
+
+    def pause_writing(self) -> None:
+        """See :class:`asyncio.Protocol`."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """See :class:`asyncio.Protocol`."""
+        self._full = False
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+        if self.answer is not None:
+            self.answer.active = self._time()
+
+    def _resume(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    # Reading.
+
+    def _parse(self, answer: Answer, data: bytes) -> None:
+        if not answer.status:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+            if not answer.status and self._head_bytes > self._max_head:
+                raise UpstreamBrokenError("the head of the server's answer is too long")
+        except httptools.HttpParserUpgrade as switch:
+            answer.put(data[switch.args[0]:])
+        except (httptools.HttpParserError, UpstreamBrokenError) as error:
+            self._break(answer, error)
+            return
+        if answer.status and not answer.complete:
+            self._see_the_end(answer)
+
+    def _see_the_end(self, answer: Answer) -> None:
+        """The head is read: know how the end of the answer will be recognised."""
+        if answer.status == _SWITCHED:
+            self._uncounted = True
+        elif answer.bodiless or answer.length == 0:
+            self._complete(answer, fresh=True)
+        elif answer.length == UNTIL_CLOSED:
+            self._uncounted = True
+        elif answer.length != CHUNKED:
+            self._left = answer.length - answer.got
+
+    def _count(self, answer: Answer, data: bytes) -> None:
+        if len(data) > self._left:
+            answer.put(data[:self._left])
+            self._complete(answer)
+            self.abort()
+            return
+        answer.put(data)
+        self._left -= len(data)
+        if not self._left:
+            self._complete(answer, fresh=True)
+
+    def _complete(self, answer: Answer, *, fresh: bool = False) -> None:
+        answer.complete = True
+        self.answer = None
+        if fresh:  # the parser is left behind in the middle of a message that it did not see the end of
+            self._parser = httptools.HttpResponseParser(self)
+        if self._keep and not self.sending and not self.transport.is_closing():
+            self._freed(self)
+        elif not self.sending:
+            self.transport.close()
+
+    def _break(self, answer: Answer, error: Exception) -> None:
+        if answer.bodiless and answer.status:
+            answer.complete = True  # what came too much is not passed on
+        if not answer.complete:
+            cause = error.__context__ if isinstance(error.__context__, UpstreamBrokenError) else error
+            detail = cause.detail if isinstance(cause, UpstreamBrokenError) else f"the answer is not HTTP: {cause}"
+            answer.fail(UpstreamBrokenError(detail))
+        self.answer = None
+        self.abort()
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        """A message begins."""
+        if self.answer is None:
+            raise UpstreamBrokenError("the server answers what nobody asked")
+        self._raw = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head, or of the trailers."""
+        self._raw.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is complete."""
+        answer = self.answer
+        if answer is None:
+            return
+        raw, self._raw = self._raw, []
+        if self._head_bytes > self._max_head and sum(len(n) + len(v) + 4 for n, v in raw) > self._max_head:
+            raise UpstreamBrokenError("the head of the server's answer is too long")
+        status = self._parser.get_status_code()
+        if 100 <= status < 200 and not (status == _SWITCHED and answer.switches):
+            self._see_interim(status)
+        else:
+            self._keep = self._parser.should_keep_alive()
+            self._reader.read(answer, status, raw)
+
+    def _see_interim(self, status: int) -> None:
+        self._interim += 1
+        if status == _SWITCHED or self._interim > _MOST_INTERIM:
+            raise UpstreamBrokenError(f"the server answered with status {status}, which nobody asked for")
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        answer = self.answer
+        if answer is None or not answer.status or answer.bodiless:
+            raise UpstreamBrokenError("the server sends a body where none can be")
+        answer.got += len(body)
+        answer.put(body)
+
+    def on_message_complete(self) -> None:
+        """The message is complete, as httptools sees it."""
+        answer = self.answer
+        if answer is None or not answer.status or answer.status == _SWITCHED:
+            return
+        if self._raw:
+            answer.trailers, self._raw = self._reader.trailers(self._raw), []
+        if answer.length >= 0 and answer.got != answer.length and not answer.bodiless:
+            raise UpstreamBrokenError("the server's answer is not as long as its Content-Length says")
+        self._complete(answer)

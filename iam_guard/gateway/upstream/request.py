@@ -1,0 +1,172 @@
+"""The head of a request, as it is written to a server: the target byte for byte as it was decided about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from iam_guard.asgi.types import Scope
+from iam_guard.gateway.upstream.errors import UnsendableError
+from iam_guard.gateway.upstream.fields import Fate, Fields, options, request_passage, without_named
+from iam_guard.gateway.upstream.settings import ServerSettings
+
+_TARGET = re.compile(rb"/[!-~\x80-\xff]*+")
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_TRAILERS = "http.response.trailers"
+_NO_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """What is written before a body.
+
+    Attributes:
+        method: The method.
+        lines: Request line and header, without what says how long the body is.
+        count: How many lines these are.
+        length: How long the body is said to be; ``None`` when the client did not know.
+        repeatable: A second copy would do no harm, as far as the method tells.
+    """
+
+    method: str
+    lines: list[bytes]
+    count: int
+    length: int | None
+    repeatable: bool
+
+    def whole(self, body: bytes) -> bytes:
+        """The head for a body that is known as a whole.
+
+        Raises:
+            UnsendableError: the body is not as long as was said, or a field could be read as two.
+        """
+        size = len(body)
+        if self.length is not None and self.length != size:
+            raise UnsendableError("the body is not as long as its Content-Length says", untouched=True)
+        if size or self.length is not None or self.method not in _NO_BODY:
+            return self._closed(b"content-length: %d\r\n\r\n" % size, 2)
+        return self._closed(b"\r\n", 1)
+
+    def streamed(self) -> bytes:
+        """The head for a body that comes in parts.
+
+        Raises:
+            UnsendableError: a field could be read as two.
+        """
+        if self.length is None:
+            return self._closed(b"transfer-encoding: chunked\r\n\r\n", 2)
+        return self._closed(b"content-length: %d\r\n\r\n" % self.length, 2)
+
+    def upgrade(self, more: Sequence[bytes]) -> bytes:
+        """The head for a handshake.
+
+        Args:
+            more: Further lines, each with its end.
+
+        Raises:
+            UnsendableError: a field could be read as two.
+        """
+        return self._closed(b"".join(more) + b"\r\n", len(more) + 1)
+
+    def _closed(self, end: bytes, lines: int) -> bytes:
+        head = b"".join(self.lines) + end
+        # One look at the whole finds a line end that somebody put into a value (threat H09).
+        if head.count(b"\n") != self.count + lines or head.count(b"\r") != self.count + lines or b"\0" in head:
+            raise UnsendableError("a header field holds a line end or NUL", untouched=True)
+        return head
+
+
+class RequestWriter:
+    """Writes heads for one server.
+
+    Args:
+        settings: Of the server.
+        own_headers: Names that the gateway sets itself; a client cannot remove them through ``Connection``.
+    """
+
+    def __init__(self, settings: ServerSettings, own_headers: Iterable[str] = ()) -> None:
+        self._passage = request_passage()
+        self._host = settings.host.encode("ascii")
+        self._authority = settings.address.authority.encode("ascii")
+        self._own = frozenset(name.lower().encode("ascii") for name in own_headers)
+        self._via = {version: f"via: {version} {settings.via}\r\n".encode("ascii")
+                     for version in ("1.0", "1.1", "2", "2.0", "3")} if settings.via else {}
+
+    def head(self, scope: Scope) -> RequestHead:
+        """The head of the request that an ASGI scope of type ``http`` or ``websocket`` describes.
+
+        Raises:
+            UnsendableError: the request cannot be written as HTTP/1.1.
+        """
+        method = scope.get("method", "GET")
+        if not _METHOD.fullmatch(method):
+            raise UnsendableError("the method is not a token", untouched=True)
+        kept, connection, host, length, trailers = self._sorted(scope)
+        if connection:
+            kept = without_named(kept, connection, self._own)
+        lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method.encode("ascii"), target(scope), host)]
+        lines += [b"%b: %b\r\n" % field for field in kept]
+        count = len(kept) + 2
+        if via := self._via.get(scope.get("http_version", "1.1")):
+            lines.append(via)
+            count += 1
+        if trailers:
+            lines.append(b"te: trailers\r\nconnection: te\r\n")
+            count += 2
+        return RequestHead(method, lines, count, length, method in ("GET", "HEAD"))
+
+    def _sorted(self, scope: Scope) -> tuple[Fields, list[bytes], bytes, int | None, bool]:
+        kept: Fields = []
+        connection: list[bytes] = []
+        hosts: list[bytes] = []
+        lengths: list[bytes] = []
+        judge, passes = self._passage.judge, Fate.PASSES
+        trailers = False
+        for sent, value in scope["headers"]:
+            name, fate = judge(sent)
+            if fate is passes:
+                kept.append((name, value))
+            elif fate is Fate.CONNECTION:
+                connection.append(value)
+            elif fate is Fate.REFUSED:
+                raise UnsendableError("the name of a header field is not a token", untouched=True)
+            elif name == b"host":
+                hosts.append(value)
+            elif name == b"content-length":
+                lengths.append(value)
+            elif name == b"te":
+                trailers = b"trailers" in options([value]) and _TRAILERS in (scope.get("extensions") or ())
+        return kept, connection, self._host_of(hosts), _length(lengths), trailers
+
+    def _host_of(self, hosts: list[bytes]) -> bytes:
+        if len(hosts) > 1:
+            raise UnsendableError("there are two Host fields", untouched=True)
+        return self._host or (hosts[0] if hosts else b"") or self._authority
+
+
+def target(scope: Scope) -> bytes:
+    """The request target, exactly as the guard's path and query are written; nothing is decoded or encoded anew.
+
+    Raises:
+        UnsendableError: it would break the request line, or is not a path.
+    """
+    path: Any = scope.get("raw_path")
+    if path is None:
+        path = quote(scope["path"], safe="/-_.~!$&'()*+,=:@;").encode("ascii")
+    query = scope.get("query_string")
+    whole: bytes = b"%b?%b" % (path, query) if query else path
+    if not _TARGET.fullmatch(whole):
+        raise UnsendableError("the request target is not a path", untouched=True)
+    return whole
+
+
+def _length(values: list[bytes]) -> int | None:
+    if not values:
+        return None
+    if len(values) > 1 or not _LENGTH.fullmatch(values[0]):
+        raise UnsendableError("Content-Length is not one number", untouched=True)
+    return int(values[0])
