@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from iam_guard.errors import IAMGuardError
 from iam_guard.identity.access_keys import AccessKeys
 from iam_guard.identity.jwt import JWTAuthenticator
+from iam_guard.sts.caller_identity import CallerIdentity
 from iam_guard.sts.clients import authenticated_client
 from iam_guard.sts.form import read_form
 from iam_guard.sts.limits import RateLimit
@@ -58,12 +59,19 @@ def token_app(service: TokenService, keys: AccessKeys, *, identities: WebIdentit
         background: What else has to be started and closed with the application.
     """
     subjects = Subjects(OwnSessions(service, clock), service.issuer, identities, callers)
-    endpoint = TokenEndpoint(TokenRequests(service, subjects), keys, limit or RateLimit(BURST, PER_SECOND, clock))
+    limit = limit or RateLimit(BURST, PER_SECOND, clock)
+    requests, whoami = TokenRequests(service, subjects), CallerIdentity(service, subjects, keys)
+
+    async def token(request: Request) -> Mapping[str, Any]:
+        form = await read_form(request)
+        return await requests.answer(form, await authenticated_client(request, form, keys))
+
     published = Published(service, clock)
     path = urlsplit(service.issuer).path.rstrip("/")
     return Starlette(
         routes=[
-            Route(f"{path}/token", endpoint, methods=["POST"]),
+            Route(f"{path}/token", Endpoint(token, limit), methods=["POST"]),
+            Route(f"{path}/caller-identity", Endpoint(whoami.answer, limit), methods=["GET"]),
             Route(f"{path}/jwks.json", published.keys, methods=["GET"]),
             Route(f"/.well-known/oauth-authorization-server{path}", published.metadata, methods=["GET"]),
             Route(f"{path}/.well-known/openid-configuration", published.metadata, methods=["GET"]),
@@ -83,17 +91,16 @@ def _lifespan(parts: Sequence[Part]) -> Any:
     return run
 
 
-class TokenEndpoint:
-    """Answers token requests; whatever happens, it is an answer of OAuth and no token.
+class Endpoint:
+    """Answers requests of those who show credentials; whatever happens, it is an answer of OAuth and no secret.
 
     Args:
-        requests: Answers those that can be read.
-        keys: Knows the access keys of clients.
+        answer: Answers what can be answered.
         limit: How often one address may ask.
     """
 
-    def __init__(self, requests: TokenRequests, keys: AccessKeys, limit: RateLimit) -> None:
-        self._requests, self._keys, self._limit = requests, keys, limit
+    def __init__(self, answer: Callable[[Request], Awaitable[Mapping[str, Any]]], limit: RateLimit) -> None:
+        self._answer, self._limit = answer, limit
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -102,6 +109,7 @@ class TokenEndpoint:
 
     async def _respond(self, request: Request) -> Response:
         try:
+            self._check_rate(request)
             return JSONResponse(await self._answer(request), headers=NO_STORE)
         except OAuthError as refusal:
             _log.info("refused a token: %s: %r", refusal.error, refusal.description)
@@ -113,13 +121,11 @@ class TokenEndpoint:
             _log.exception("could not give a token")
             return OAuthError("server_error", "The token service failed.", status=500).response()
 
-    async def _answer(self, request: Request) -> dict[str, Any]:
+    def _check_rate(self, request: Request) -> None:
         wait = self._limit.wait(request.client.host if request.client else "")
         if wait:
             raise OAuthError("temporarily_unavailable", "Too many requests; try again later.", status=429,
                              headers={"Retry-After": str(wait)})
-        form = await read_form(request)
-        return await self._requests.answer(form, await authenticated_client(request, form, self._keys))
 
 
 class Published:
@@ -147,6 +153,7 @@ class Published:
         place = issuer.rstrip("/")
         return JSONResponse({
             "issuer": issuer, "token_endpoint": f"{place}/token", "jwks_uri": f"{place}/jwks.json",
+            "caller_identity_endpoint": f"{place}/caller-identity",
             "grant_types_supported": [CLIENT_CREDENTIALS, EXCHANGE], "response_types_supported": [],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         })
