@@ -12,7 +12,7 @@ from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.response import denial_for_refusal
 from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
 from iam_guard.sidecar.forward.family import unclear
-from iam_guard.sidecar.forward.reading import read_original
+from iam_guard.sidecar.forward.reading import Reader
 from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
 from iam_guard.sidecar.forward.wire import send_answer, with_problem
 
@@ -39,8 +39,8 @@ class ForwardApp:
         check_doors(doors)
         self._asker = asker
         self._edge = edge
-        self._exact = {door.at: door for door in doors}
-        self._trees = tuple(door for door in doors if door.is_tree)
+        self._doors = {door.at: (door, Reader(door, edge)) for door in doors}
+        self._trees = tuple(door.at for door in doors if door.is_tree)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call.
@@ -60,8 +60,8 @@ class ForwardApp:
         """
         try:
             self._check_peer(scope)
-            door = self._door(str(scope["path"]))
-            original = read_original(scope, door, self._edge)
+            door, reader = self._door(scope["path"])
+            original = reader.read(scope)
         except RequestRefusedError as error:
             _logger.warning("a call for forward authorization is denied: %s", error.description)
             return _refusal(error)
@@ -80,12 +80,12 @@ class ForwardApp:
         if not (_is_local(scope) if client is None else self._edge.proxies.judge(client[0])[1]):
             raise RequestRefusedError("Only trusted proxies may ask here.", status=403, code="untrusted-peer")
 
-    def _door(self, path: str) -> ForwardDoor:
-        if (door := self._exact.get(path)) is not None:
+    def _door(self, path: str) -> tuple[ForwardDoor, Reader]:
+        if (door := self._doors.get(path)) is not None:
             return door
         for tree in self._trees:
-            if path.startswith(tree.at + "/"):
-                return tree
+            if path.startswith(tree + "/"):
+                return self._doors[tree]
         raise unclear("no kind of proxy asks at this path")
 
 

@@ -61,7 +61,7 @@ def told(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> Map
     A spelling with underscores is another header: no proxy writes it, so a client did.
 
     Args:
-        headers: Of the proxy's call.
+        headers: Of the proxy's call, with names in lower case.
         names: Which to read.
 
     Raises:
@@ -69,11 +69,10 @@ def told(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> Map
     """
     found: dict[bytes, bytes] = {}
     for name, value in headers:
-        lower = name.lower()
-        if lower in names:
-            if lower in found:
-                raise unclear(f"{lower.decode()} was sent twice")
-            found[lower] = value.strip()
+        if name in names:
+            if name in found:
+                raise unclear(f"{name.decode()} was sent twice")
+            found[name] = value.strip()
     return found
 
 

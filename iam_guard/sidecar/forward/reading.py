@@ -25,37 +25,54 @@ _OF_THE_CALL = frozenset({b"connection", b"content-length", b"expect", b"host", 
 _CERTIFICATES = frozenset({b"client-cert", b"ssl-client-cert", b"ssl-client-verify", b"x-forwarded-client-cert"})
 
 
-def read_original(scope: Mapping[str, Any], door: ForwardDoor, edge: EdgeSettings) -> OriginalRequest:
-    """Recover what the client sent.
+class Reader:
+    """Recovers what clients sent from the calls at one door.
 
     Args:
-        scope: The proxy's call.
         door: Says how this proxy tells it.
         edge: Which hops in front of the proxy are believed, and which headers a client may send.
-
-    Raises:
-        RequestRefusedError: the call does not tell it, or tells it in two ways. Nothing is assumed: the request of
-            a proxy that is set up wrongly is denied.
     """
-    headers: Fields = tuple(scope["headers"])
-    family = door.family
-    found = told(headers, family.names if door.told_upgrades == "header" else family.names - {family.upgrade})
-    method, target = _line(scope, door, found, headers)
-    scheme, host, target = _origin(family, found, target)
-    websocket = _is_websocket(scope, door, found, headers)
-    if websocket and (method != "GET" or _count(headers, b"sec-websocket-key") != 1):
-        raise unclear("an upgrade to a WebSocket is incomplete")
-    client = _client(family, found, edge)
-    kept = tuple((name, value) for name, value in headers if _is_the_clients(name.lower(), door, edge))
-    peer, named = (_proxy(scope), _named(client, edge)) if door.certificates else (client, ())
-    return OriginalRequest(method, target, scheme, host.decode("latin-1"), peer, (*kept, *named), websocket=websocket)
 
+    def __init__(self, door: ForwardDoor, edge: EdgeSettings) -> None:
+        self._door = door
+        self._edge = edge
+        self._family = family = door.family
+        self._names = family.names if door.told_upgrades == "header" else family.names - {family.upgrade}
+        self._plain = edge.harmless - _OF_THE_CALL - _CERTIFICATES
 
-def _is_the_clients(name: bytes, door: ForwardDoor, edge: EdgeSettings) -> bool:
-    """Whether a header is one that a client may send, or that this proxy is known to write itself."""
-    if name in _CERTIFICATES:
-        return door.certificates
-    return name not in _OF_THE_CALL and edge.keeps(name, False)
+    def read(self, scope: Mapping[str, Any]) -> OriginalRequest:
+        """The client's request.
+
+        Args:
+            scope: The proxy's call.
+
+        Raises:
+            RequestRefusedError: the call does not tell it, or tells it in two ways. Nothing is assumed: the request
+                of a proxy that is set up wrongly is denied.
+        """
+        door, family = self._door, self._family
+        headers = tuple([(name.lower(), value) for name, value in scope["headers"]])
+        found = told(headers, self._names)
+        method, target = _line(scope, door, found, headers)
+        scheme, host, target = _origin(family, found, target)
+        websocket = _is_websocket(scope, door, found, headers)
+        if websocket and (method != "GET" or _count(headers, b"sec-websocket-key") != 1):
+            raise unclear("an upgrade to a WebSocket is incomplete")
+        peer, named = self._peer(scope, found)
+        plain = self._plain
+        kept = tuple([field for field in headers if field[0] in plain or self._is_the_clients(field[0])])
+        return OriginalRequest(method, target, scheme, host.decode("latin-1"), peer, kept + named, websocket=websocket)
+
+    def _peer(self, scope: Mapping[str, Any], found: Mapping[bytes, bytes]) -> tuple[str, Fields]:
+        """Who sent the request, and what has to be said about the client where that is the proxy."""
+        client = _client(self._family, found, self._edge)
+        return (_proxy(scope), _named(client, self._edge)) if self._door.certificates else (client, ())
+
+    def _is_the_clients(self, name: bytes) -> bool:
+        """Whether a header is one that a client may send, or that this proxy is known to write itself."""
+        if name in _CERTIFICATES:
+            return self._door.certificates
+        return name not in _OF_THE_CALL and name not in self._names and self._edge.keeps(name, False)
 
 
 def _proxy(scope: Mapping[str, Any]) -> str:
@@ -157,7 +174,7 @@ def _is_websocket(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[by
 
 def _calls_websocket(scope: Mapping[str, Any], headers: Fields) -> bool:
     """Whether the call itself is an upgrade: to a WebSocket and nothing else, as servers differ in what they choose."""
-    wanted = b",".join(value.strip().lower() for name, value in headers if name.lower() == b"upgrade")
+    wanted = b",".join([value.strip().lower() for name, value in headers if name == b"upgrade"])
     if wanted == b"websocket":
         return True
     if b"websocket" in wanted or scope["type"] == "websocket":
@@ -166,4 +183,4 @@ def _calls_websocket(scope: Mapping[str, Any], headers: Fields) -> bool:
 
 
 def _count(headers: Fields, name: bytes) -> int:
-    return sum(key.lower() == name for key, _ in headers)
+    return [key for key, _ in headers].count(name)

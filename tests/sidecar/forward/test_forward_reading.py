@@ -9,7 +9,7 @@ import pytest
 from iam_guard.errors import ConfigurationError, RequestRefusedError
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.request import HTTPRequest
-from iam_guard.sidecar.forward.reading import read_original
+from iam_guard.sidecar.forward.reading import Reader
 from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
 from iam_guard.sidecar.original import OriginalRequest
 
@@ -34,7 +34,7 @@ def scope(headers: Any, **more: Any) -> dict[str, Any]:
 
 def read(door: ForwardDoor, headers: Any, edge: EdgeSettings = EDGE, **more: Any) -> OriginalRequest:
     place = {"path": door.at, "raw_path": door.at.encode()}
-    return read_original(scope(headers, **{**place, **more}), door, edge)
+    return Reader(door, edge).read(scope(headers, **{**place, **more}))
 
 
 def refused(door: ForwardDoor, headers: Any, **more: Any) -> str:
