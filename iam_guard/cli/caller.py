@@ -35,6 +35,9 @@ def caller_of(directory: Directory, arn: str, account: str) -> tuple[Principal, 
     if not arn:
         account = account or settings.default_account
         return Principal.root(account=account, partition=settings.partition), account
+    if not arn.startswith("arn:"):
+        example = f"arn:{settings.partition}:iam::{account or settings.default_account}:user/{arn}"
+        raise typer.BadParameter(f"--as: '{arn}' is not an ARN; write it in full, like {example}")
     try:
         who = Principal.from_arn(arn)
     except ValueError as error:
