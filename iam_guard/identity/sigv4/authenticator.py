@@ -19,7 +19,7 @@ from iam_guard.identity.sigv4.coverage import check_coverage
 from iam_guard.identity.sigv4.dates import seconds_of
 from iam_guard.identity.sigv4.payload import (
     EMPTY,
-    SIGNED_CHUNKS,
+    IN_CHUNKS,
     UNSIGNED,
     check_unsigned,
     declared_payload,
@@ -157,8 +157,8 @@ class SigV4Authenticator:
         elif body is None:
             if declared not in ("", EMPTY):
                 raise not_valid("a handshake has no body, and one was signed")
-        elif declared == SIGNED_CHUNKS:
-            body.pass_through(ChunkCheck(claim, key, request, self._rules.held_bytes))
+        elif declared in IN_CHUNKS:
+            body.pass_through(ChunkCheck(claim, key, request, self._rules.held_bytes, declared))
         elif declared:
             await hold_to(declared, request, body, self._rules)
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+SIGNED_TRAILER = f"{SIGNED_CHUNKS}-TRAILER"
+UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+#: Words for bodies in chunks.
+IN_CHUNKS = frozenset({SIGNED_CHUNKS, SIGNED_TRAILER, UNSIGNED_TRAILER})
 EMPTY = sha256(b"").hexdigest()
 
 _HASH_HEADER = "x-amz-content-sha256"
@@ -37,9 +41,9 @@ def declared_payload(request: HTTPRequest, claim: Claim, rules: SignatureRules) 
     if not values:
         return UNSIGNED if claim.expires is not None and rules.is_s3 else ""
     declared = values[0].strip()
-    accepted = (declared == UNSIGNED or _HASH.fullmatch(declared) or
-                (declared == SIGNED_CHUNKS and rules.signed_chunks and claim.expires is None))
-    if not accepted:
+    in_chunks = claim.expires is None and declared in IN_CHUNKS
+    takes_chunks = rules.unsigned_payload if declared == UNSIGNED_TRAILER else rules.signed_chunks
+    if not (declared == UNSIGNED or _HASH.fullmatch(declared) or (in_chunks and takes_chunks)):
         raise malformed("what stands for the body is not accepted here")
     return declared
 
