@@ -18,10 +18,12 @@ from typing import Any
 
 from iam_guard.asgi.facts import Resolver
 from iam_guard.asgi.middleware import IAMGuardMiddleware
+from iam_guard.config.environment import overridden
 from iam_guard.config.place import Origin
 from iam_guard.config.schema import SettingsFile
 from iam_guard.config.wiring import Wiring, build
 from iam_guard.errors import ConfigurationError, DocumentError, Fault
+from iam_guard.identity.settings import IssuerSettings
 from iam_guard.policy.source import SourceText
 from iam_guard.store.refresh import RefreshEvent
 from iam_guard.store.typed import read_value
@@ -63,8 +65,13 @@ class Settings:
         return build(self.values, self.origin, on_event=on_event)
 
 
-def load_settings(path: str | os.PathLike[str]) -> Settings:
+def load_settings(path: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> Settings:
     """Read a settings file: YAML, or JSON when its name ends so.
+
+    Args:
+        path: The file.
+        environment: Variables, of which those that start with ``IAM_GUARD__`` stand above the file (see
+            :mod:`iam_guard.config.environment`); by default those of this process.
 
     Raises:
         ConfigurationError: with everything that is unknown, misplaced or wrongly typed; or there is no file.
@@ -75,8 +82,13 @@ def load_settings(path: str | os.PathLike[str]) -> Settings:
         value = source.value()
     except DocumentError as refused:
         raise ConfigurationError(refused.faults) from None
-    values = read_value(value, SettingsFile, file=source.file, position=source.position)
-    return Settings(values, Origin(source.file, place.parent, source.position))
+    value, variables = overridden(value, SettingsFile, os.environ if environment is None else environment,
+                                  {"/issuers": IssuerSettings})
+    origin = Origin(source.file, place.parent, source.position, variables)
+    try:
+        return Settings(read_value(value, SettingsFile, file=source.file, position=source.position), origin)
+    except ConfigurationError as refused:
+        raise ConfigurationError(origin.told(refused.faults)) from None
 
 
 def protect(app: Any, path: str | os.PathLike[str] = "iam-guard.yaml", *,

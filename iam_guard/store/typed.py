@@ -23,7 +23,6 @@ from iam_guard.policy.source import Number, Pairs, SourceText, pointer
 T = TypeVar("T")
 _SEPARATORS = re.compile(r"[-_ ]")
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}\Z")
-_SEPARATORS = re.compile(r"[-_ ]")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 
 
@@ -208,6 +207,11 @@ def _fields_of(kind: Any) -> dict[str, _Field]:
     types = get_type_hints(kind)
     return {field.name: _Field(types[field.name], field.default is MISSING and field.default_factory is MISSING)
             for field in fields(kind) if field.init}
+
+
+def field_types(kind: Any) -> Mapping[str, Any] | None:
+    """The settings that a type has, and their types; ``None`` for a type without any."""
+    return {name: field.type for name, field in _fields_of(kind).items()} if _has_fields(kind) else None
 
 
 def _has_shape(value: Any, kind: Any) -> bool:
