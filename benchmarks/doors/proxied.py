@@ -92,11 +92,11 @@ def doors(world: World, app: int, guard: Guarded, stack: ExitStack) -> list[Door
         running = stack.enter_context(started(proxy, ports, world.folder))
         found.append(Door(f"{proxy.name}, {what or 'alone'}", ports.door, [running, *programs], asks=bool(port)))
     for door in found:
-        _hold_up(door, world)
+        hold_up(door, world)
     return found
 
 
-def _hold_up(door: Door, world: World) -> None:
+def hold_up(door: Door, world: World) -> None:
     """Wait until it answers as it should, and see that it denies.
 
     Raises:

@@ -48,16 +48,17 @@ class World:
     allowed: dict[str, str]
     denied: dict[str, str]
 
-    def settings(self, **more: object) -> Path:
-        """Write ``iam-guard.yaml``.
+    def settings(self, name: str, **more: object) -> Path:
+        """Write a settings file.
 
         Args:
+            name: Of the file.
             more: Sections beside those that every door needs.
         """
         given = {"policies": "iam/", "routes": "routes.yaml", "strict": False, "log": {"logger": ""},
                  "issuers": [{"issuer": _ISSUER, "audience": "docs", "algorithms": ["RS256"],
                               "jwks_file": "jwks.json"}], **more}
-        path = self.folder / "iam-guard.yaml"
+        path = self.folder / name
         path.write_text(json.dumps(given, indent=2), "utf-8")  # JSON is YAML
         return path
 
