@@ -38,15 +38,15 @@ class _Verbatim(http.client.HTTPConnection):
 
 
 def http_call(port: int, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes | None = None,
-              *, host: str = HOST, seconds: float = SECONDS) -> Reply:
-    """Send one request exactly as it is written here."""
+              *, host: str = HOST, seconds: float = SECONDS, framed: bool = False) -> Reply:
+    """Send one request exactly as it is written here; *framed*: the headers say how long the body is."""
     connection = _Verbatim("127.0.0.1", port, timeout=seconds)
     try:
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", host)
         for name, value in headers:
             connection.putheader(name, value)
-        if body is not None:
+        if body is not None and not framed:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
         response = connection.getresponse()

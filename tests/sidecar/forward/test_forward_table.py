@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from forward_client import KINDS, send
+from forward_client import KINDS, http_call, send
 from forward_proxies import Door, open_door
 from forward_world import ALICE, bearer
 
@@ -62,3 +62,13 @@ def assert_passed(door: Door, kind: str) -> None:
     assert record.action == ("app:Connect" if kind == "WS" else "app:Use")
     assert [door.app.header(name) for name in ("x-guard-principal", "x-guard-account", "x-guard-decision-id")] == [
         [ALICE], ["t1"], [record.id]]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_passes_whole_and_is_no_business_of_the_guard(door: Door, chunked: bool) -> None:
+    body = bytes(range(256)) * 2048
+    door.app.seen.clear()
+    sent = [*bearer().items(), *[("Transfer-Encoding", "chunked")] * chunked]
+    whole = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    reply = http_call(door.port, "POST", "/docs/1", sent, whole, framed=chunked)
+    assert (reply.status, [one["body"].encode("latin-1") == body for one in door.app.seen]) == (200, [True])
