@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from iam_guard.gateway.upstream.errors import UpstreamBrokenError, UpstreamError
-from iam_guard.gateway.upstream.fields import Fate, Fields, Passage, answer_passage, without_named
+from iam_guard.gateway.upstream.fields import NAMES_NOTHING, Fate, Fields, Passage, answer_passage, without_named
 
 if TYPE_CHECKING:
     from iam_guard.gateway.upstream.connection import Connection
@@ -44,27 +44,26 @@ class Answer:
         resume: Set by the connection when it stopped reading.
     """
 
-    __slots__ = ("_waiter", "active", "asked", "bodiless", "complete", "connection", "error", "fields", "got", "length",
-                 "parts", "raw", "resume", "size", "status", "switches", "trailers")
+    # What most answers never change costs nothing as long as it stands here.
+    active = 0.0
+    asked = False
+    raw: Sequence[tuple[bytes, bytes]] = ()
+    got = 0
+    connection: Connection | None = None
+    status = 0
+    fields: Sequence[tuple[bytes, bytes]] = ()
+    length = 0
+    size = 0
+    trailers: Sequence[tuple[bytes, bytes]] = ()
+    complete = False
+    error: UpstreamError | None = None
+    resume: Callable[[], None] | None = None
+    _waiter: asyncio.Future[None] | None = None
 
     def __init__(self, *, bodiless: bool = False, switches: bool = False) -> None:
         self.bodiless = bodiless
         self.switches = switches
-        self.active = 0.0
-        self.asked = False
-        self.raw: Fields = []
-        self.got = 0
-        self.connection: Connection | None = None
-        self.status = 0
-        self.fields: Fields = []
-        self.length = 0
         self.parts: deque[bytes] = deque()
-        self.size = 0
-        self.trailers: Fields = []
-        self.complete = False
-        self.error: UpstreamError | None = None
-        self.resume: Callable[[], None] | None = None
-        self._waiter: asyncio.Future[None] | None = None
 
     def put(self, part: bytes) -> None:
         """Add a part of the body."""
@@ -102,11 +101,8 @@ class Answer:
         """
         if self.error is not None:
             raise self.error
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        await waiter
         if self.error is not None:
             raise self.error
 
@@ -150,13 +146,14 @@ class AnswerReader:
         connection: list[bytes] = []
         lengths: list[bytes] = []
         codings: list[bytes] = []
-        judge, passes = self._passage.judge, Fate.PASSES
+        judge, known, passes = self._passage.judge, self._passage.known.get, Fate.PASSES
         for sent, value in raw:
-            name, fate = judge(sent)
+            name, fate = known(sent) or judge(sent)
             if fate is passes:
                 kept.append((name, value))
             elif fate is Fate.CONNECTION:
-                connection.append(value)
+                if value not in NAMES_NOTHING:
+                    connection.append(value)
             elif name == b"content-length":
                 lengths.append(value)
             elif name == b"transfer-encoding":

@@ -47,7 +47,8 @@ class Connection(asyncio.Protocol):
         self._max_head = max_head_bytes
         self._freed = freed
         self._lost = lost
-        self._time = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._parser = httptools.HttpResponseParser(self)
         self._raw: Fields = []
         self._head_bytes = 0
@@ -78,14 +79,16 @@ class Connection(asyncio.Protocol):
         self._uncounted = self._keep = False
         self._raw = []
         answer.active = self._time()
-        self.write(head, body)
-
-    def write(self, *parts: bytes) -> None:
-        """Write a part of the request; small ones together."""
-        if sum(map(len, parts)) <= HIGH_WATER:
-            self.transport.write(b"".join(parts))
+        if not body:
+            self.transport.write(head)
+        elif len(body) <= HIGH_WATER:
+            self.transport.write(head + body)
         else:
-            self.transport.writelines(parts)
+            self.transport.writelines((head, body))
+
+    def write(self, part: bytes) -> None:
+        """Write a part of the request."""
+        self.transport.write(part)
 
     async def room(self) -> None:
         """Wait until the server has taken most of what was written.
@@ -94,7 +97,7 @@ class Connection(asyncio.Protocol):
             UpstreamBrokenError: the connection has ended.
         """
         if self._full:
-            self._room = asyncio.get_running_loop().create_future()
+            self._room = self._loop.create_future()
             await self._room
         if self.transport.is_closing():
             raise UpstreamBrokenError("the server closed the connection")

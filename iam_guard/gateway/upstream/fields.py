@@ -23,6 +23,8 @@ _KEPT_PREFIXES = (b"x-guard-", b"x-iam-", b"x-forwarded-")
 #: Names of the guard that an answer of an application never carries to a client.
 _HIDDEN_PREFIXES = (b"x-guard-", b"x-iam-")
 _REMEMBERED = 2048
+#: Values of ``Connection`` that name no field.
+NAMES_NOTHING = frozenset({b"keep-alive", b"Keep-Alive", b"close", b"Upgrade", b"upgrade"})
 
 
 class Fate(Enum):
@@ -48,16 +50,16 @@ class Passage:
         self._dropped = frozenset(dropped)
         self._framing = frozenset(framing)
         self._hidden = hidden
-        self._known: dict[bytes, tuple[bytes, Fate]] = {}
+        #: What :meth:`judge` has said before; for speed it may be asked first.
+        self.known: dict[bytes, tuple[bytes, Fate]] = {}
 
     def judge(self, name: bytes) -> tuple[bytes, Fate]:
         """The lower-case spelling of a name, and what happens to the field."""
-        known = self._known.get(name)
-        if known is None:
-            known = name.lower(), self._fate(name.lower())
-            if len(self._known) < _REMEMBERED:  # the names come from strangers: remember no more than a bound
-                self._known[name] = known
-        return known
+        lower = name.lower()
+        judged = lower, self._fate(lower)
+        if len(self.known) < _REMEMBERED:  # the names come from strangers: remember no more than a bound
+            self.known[name] = judged
+        return judged
 
     def _fate(self, name: bytes) -> Fate:
         if not _TOKEN.fullmatch(name):

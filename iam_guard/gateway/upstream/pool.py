@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import select
 from collections import deque
+from collections.abc import Callable
 
 from iam_guard.gateway.upstream.answer import Answer, AnswerReader
 from iam_guard.gateway.upstream.connection import Connection
 from iam_guard.gateway.upstream.errors import UpstreamConnectError
 from iam_guard.gateway.upstream.settings import ServerSettings
+from iam_guard.gateway.upstream.watch import Lookout
 
 
 class Pool:
@@ -17,6 +19,9 @@ class Pool:
 
     Args:
         settings: Of the server.
+
+    Attributes:
+        lookout: Over the exchanges with the server.
 
     Raises:
         ConfigurationError: its certificates cannot be loaded.
@@ -33,7 +38,9 @@ class Pool:
         self._dials: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._last: asyncio.Future[None] | None = None
+        self._clock: Callable[[], float] | None = None
         self._closed = False
+        self.lookout = Lookout()
 
     @property
     def idle(self) -> int:
@@ -50,6 +57,13 @@ class Pool:
         """No further connection may be made."""
         return len(self._open) + len(self._dials) >= self._settings.max_connections
 
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The time of the event loop that the connections live in."""
+        if self._clock is None:
+            self._clock = asyncio.get_running_loop().time
+        return self._clock
+
     def take(self, answer: Answer, *, careful: bool) -> Connection | None:
         """Lend a connection that is free, or have one brought to *answer* as soon as there is one.
 
@@ -57,7 +71,7 @@ class Pool:
             answer: Gets the connection, or the reason why there is none.
             careful: The request cannot be sent twice, so look whether the server has closed the connection.
         """
-        oldest = asyncio.get_running_loop().time() - self._settings.idle_seconds
+        oldest = self.clock() - self._settings.idle_seconds
         while self._idle:
             connection = self._idle.pop()
             if connection.idle_since < oldest or (careful and self._has_news(connection)):
@@ -79,7 +93,7 @@ class Pool:
         if self._closed or len(self._idle) >= self._settings.max_idle:
             connection.close()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self.clock()
         self._idle.append(connection)
         if self._sweep is None:
             self._sweep_later()

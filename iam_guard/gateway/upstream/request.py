@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 from iam_guard.asgi.types import Scope
 from iam_guard.gateway.upstream.errors import UnsendableError
-from iam_guard.gateway.upstream.fields import Fate, Fields, options, request_passage, without_named
+from iam_guard.gateway.upstream.fields import NAMES_NOTHING, Fate, Fields, options, request_passage, without_named
 from iam_guard.gateway.upstream.settings import ServerSettings
 
 _TARGET = re.compile(rb"/[!-~\x80-\xff]*+")
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_USUAL = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _TRAILERS = "http.response.trailers"
 _NO_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
@@ -103,7 +104,7 @@ class RequestWriter:
             UnsendableError: the request cannot be written as HTTP/1.1.
         """
         method = scope.get("method", "GET")
-        if not _METHOD.fullmatch(method):
+        if method not in _USUAL and not _METHOD.fullmatch(method):
             raise UnsendableError("the method is not a token", untouched=True)
         kept, connection, host, length, trailers = self._sorted(scope)
         if connection:
@@ -124,14 +125,15 @@ class RequestWriter:
         connection: list[bytes] = []
         hosts: list[bytes] = []
         lengths: list[bytes] = []
-        judge, passes = self._passage.judge, Fate.PASSES
+        judge, known, passes = self._passage.judge, self._passage.known.get, Fate.PASSES
         trailers = False
         for sent, value in scope["headers"]:
-            name, fate = judge(sent)
+            name, fate = known(sent) or judge(sent)
             if fate is passes:
                 kept.append((name, value))
             elif fate is Fate.CONNECTION:
-                connection.append(value)
+                if value not in NAMES_NOTHING:
+                    connection.append(value)
             elif fate is Fate.REFUSED:
                 raise UnsendableError("the name of a header field is not a token", untouched=True)
             elif name == b"host":
