@@ -89,12 +89,19 @@ def open_door(name: str, authorizer: Any = None) -> Iterator[Door]:
 
 
 @contextmanager
-def running(name: str, folder: Path, behind: tuple[int, int]) -> Iterator[int]:
-    """Run a proxy with its example configuration; gives its port."""
+def running(name: str, folder: Path, behind: tuple[int, int], guard_socket: str = "",
+            change: Callable[[str], str] = str) -> Iterator[int]:
+    """Run a proxy with its example configuration; gives its port.
+
+    *behind*: the ports of the application and of the guard. *guard_socket*: how the proxy writes the guard's Unix
+    socket, which takes the place of its port. *change*: what a test changes besides.
+    """
     port = free_port()
     for source in (INTEGRATIONS / name).iterdir():
         if source.is_file():
-            text = source.read_text("utf-8")
+            text = change(source.read_text("utf-8"))
+            if guard_socket:
+                text = text.replace("127.0.0.1:9191", guard_socket)
             for written, used in zip(PORTS, (port, *behind), strict=True):
                 text = text.replace(written, f":{used}")
             (folder / source.name).write_text(text, "utf-8")
