@@ -1,10 +1,10 @@
-"""``iam-guard directory history``: what happened to a directory, and what keeps it well."""
+"""What happened to a directory, how that is forgotten, and how its secrets are hidden anew."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Protocol, runtime_checkable
 
 import msgspec
 import typer
@@ -15,15 +15,27 @@ from iam_guard.directory.hiding import HiddenSecrets, KeyRing
 from iam_guard.directory.history import record_of
 from iam_guard.directory.port import Change, DirectoryStore, Entry, Note
 from iam_guard.directory.rotation import rotate
+from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.store.urls import open_store
 
 HISTORY = ("iam-guard directory history --store sqlite:///iam.db",
            "iam-guard directory history --since 41 --follow --format json --store postgresql://db/iam")
 
+FORGET = ("iam-guard directory history --format json --store sqlite:///iam.db > history.jsonl && "
+          "iam-guard directory forget-history --before 5000 --store sqlite:///iam.db",)
+
 ROTATE = ("IAM_GUARD_SECRET_KEY_FILE=keys.txt iam-guard directory rotate-secret-keys --store sqlite:///iam.db",)
 
 _BATCH = 1_000
 _WAIT_SECONDS = 60.0
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A store that can forget its history."""
+
+    def forget(self, before: int) -> None:
+        """Forget what writes before a revision did."""
 
 
 def history(
@@ -88,3 +100,23 @@ def rotate_secret_keys(
     finally:
         opened.close()
     note(f"{count_of(count, 'secret access key was', 'secret access keys were')} hidden again")
+
+
+def forget_history(
+    store: Store,
+    before: Annotated[int, typer.Option(min=1, help="The oldest revision to remember.")],
+) -> None:
+    """Forget what changes before a revision did, to make room in a database; who exists now stays as it is."""
+    opened = open_store(store)
+    try:
+        if not isinstance(opened, Forgetful):
+            raise ConfigurationError(Fault("only a database keeps a history that can be made shorter",
+                                           "name a store like sqlite:///iam.db or postgresql://host/database"))
+        newest = opened.revision()
+        if before > newest:
+            raise ConfigurationError(Fault(f"the newest revision is {newest}",
+                                           f"keep at least that one: --before {newest}"))
+        opened.forget(before)
+    finally:
+        opened.close()
+    note(f"what happened before revision {before} is forgotten")

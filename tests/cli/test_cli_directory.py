@@ -174,6 +174,23 @@ def test_history_tells_who_did_what_and_hides_secrets(do: Do, run: Do) -> None:
 
 
 @pytest.mark.usefixtures("ann")
+def test_a_database_forgets_its_history(do: Do, run: Do, store: str) -> None:
+    do("create-group", "--group-name", "staff")
+    newest = json.loads(run("directory", "history", "--format", "json").stdout.splitlines()[-1])["Revision"]
+    if store.startswith("file:"):
+        result = run("directory", "forget-history", "--before", "1")
+        assert (result.exit_code, "only a database" in result.stderr) == (1, True)
+        return
+    result = run("directory", "forget-history", "--before", str(newest + 1))
+    assert (result.exit_code, f"--before {newest}" in result.stderr) == (1, True)
+    assert run("directory", "forget-history", "--before", str(newest)).exit_code == 0
+    kept = [json.loads(line)["Revision"] for line in
+            run("directory", "history", "--since", str(newest - 1), "--format", "json").stdout.splitlines()]
+    assert kept == [newest]
+    assert run("directory", "get-user", "--user-name", "ann").exit_code == 0
+
+
+@pytest.mark.usefixtures("ann")
 def test_secrets_are_hidden_with_a_new_key(do: Do, run: Do, monkeypatch: pytest.MonkeyPatch) -> None:
     do("create-access-key", "--user-name", "ann")
     monkeypatch.setenv(KEY_VARIABLE, f"{new_key()} {os.environ[KEY_VARIABLE]}")

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from iam_guard.directory.directory import Directory
-from iam_guard.directory.entities import Account, Role, User
+from iam_guard.directory.entities import Account, Key, Kind, Role, User
 from iam_guard.directory.naming import operation_named
 from iam_guard.directory.operations.attachments import AttachRolePolicy, DetachRolePolicy
 from iam_guard.directory.operations.inline import DeleteRolePolicy, PutRolePolicy
@@ -23,6 +24,7 @@ from iam_guard.directory.operations.roles import (
     UpdateRoleDescription,
 )
 from iam_guard.directory.operations.users import CreateUser, DeleteUser, UpdateUser
+from iam_guard.directory.port import Note
 from iam_guard.directory.quotas import Quotas
 from iam_guard.errors import (
     DeleteConflictError,
@@ -165,3 +167,13 @@ def test_quotas(make_directory: Callable[..., Directory], admin: Principal) -> N
         directory.perform(CreateRole(role_name="Second", assume_role_policy_document=trust(ANN)), by=admin)
     with pytest.raises(LimitExceededError):
         directory.perform(UpdateAssumeRolePolicy(role_name="Publisher", policy_document=trust(ANN)), by=admin)
+
+
+def test_a_role_tells_when_it_was_last_assumed(do: Do, directory: Directory) -> None:
+    assert "RoleLastUsed" not in do(GetRole(role_name="Publisher"))["Role"]
+    with directory.store.write(Note("", "Use", "2026-01-01T00:00:00Z")) as tx:
+        role = tx.get(Key(Kind.ROLE, "000000000000", "publisher"))
+        assert isinstance(role, Role)
+        tx.put(replace(role, last_used="2026-02-03T04:05:06Z"))
+    assert do(GetRole(role_name="Publisher"))["Role"]["RoleLastUsed"] == {"LastUsedDate": "2026-02-03T04:05:06Z"}
+    assert "RoleLastUsed" not in do(ListRoles())["Roles"][0]

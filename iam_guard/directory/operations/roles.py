@@ -107,13 +107,15 @@ class CreateRole(Operation, frozen=True, kw_only=True):
 
 
 class GetRole(RoleOperation, frozen=True, kw_only=True):
-    """Look at a role, with its trust policy."""
+    """Look at a role, with its trust policy and when it was last assumed."""
 
     changes: ClassVar[bool] = False
 
     def run(self, work: Work) -> Answer:
         """Look."""
-        return {"Role": shape_of(work, work.find(Role, Kind.ROLE, self.role_name))}
+        role = work.find(Role, Kind.ROLE, self.role_name)
+        used = {"RoleLastUsed": {"LastUsedDate": role.last_used}} if role.last_used else {}
+        return {"Role": {**shape_of(work, role), **used}}
 
 
 class ListRoles(Listing, frozen=True, kw_only=True):
