@@ -9,6 +9,7 @@ import msgspec
 from iam_guard.asgi.cors import CORSSettings
 from iam_guard.config.credential_settings import CredentialSettings
 from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.gateway.settings import GatewaySettings
 from iam_guard.http.caller_headers import CallerHeaders
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.openapi import OperationNaming
@@ -150,6 +151,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         resources: How short resource names are completed.
         edge: How requests arrive, and whom to believe about them.
         caller_headers: How an application behind a proxy learns who was let in.
+        gateway: What stands behind ``iam-guard gateway``, and where that listens.
         context: What else of a request policies may read.
         log: Where decisions are recorded.
         denials: How denials look.
@@ -173,6 +175,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resources: NameSettings = NameSettings()
     edge: EdgeSettings = EdgeSettings()
     caller_headers: CallerHeaders = CallerHeaders()
+    gateway: GatewaySettings | None = None
     context: ContextSettings = ContextSettings()
     log: LogSettings = LogSettings()
     denials: DenialStyle = DenialStyle()

@@ -143,8 +143,9 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         keep_seconds: How long a connection without a request is kept.
         max_body_bytes: Longest request body; 0 for any.
         max_connections: Connections of clients to each worker at once; more are answered 503.
-        drain_seconds: How long requests and WebSockets that are running may go on after the gateway was told to stop,
-            or after a reload has replaced the settings that they began with.
+        drain_seconds: How long requests that are running may go on after the gateway was told to stop.
+        linger_seconds: How long requests and WebSockets may go on after a reload has replaced the settings that they
+            began with.
         settle_seconds: How long a gateway that was told to stop still takes requests, while it says that it is not
             ready and ends each connection with its next answer.
     """
@@ -154,6 +155,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_body_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
     max_connections: Count = 10_000
     drain_seconds: Seconds = 30.0
+    linger_seconds: Seconds = 300.0
     settle_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
 
 

@@ -1,0 +1,130 @@
+"""One connection of a client: uvicorn's, with deadlines and bounds that it lacks (threats F05 and F06)."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+@dataclass(slots=True)
+class ConnectionRules:
+    """What every connection is held to.
+
+    Attributes:
+        head_seconds: How long a request may take to arrive up to the end of its header.
+        max_head_bytes: How long that part may be. The guard has a narrower bound of its own, with a proper answer;
+            this one keeps a stranger from filling the memory before the guard is asked.
+        ending: No connection outlives its next answer.
+    """
+
+    head_seconds: float
+    max_head_bytes: int
+    ending: bool = False
+
+
+class GatewayConfig(uvicorn.Config):
+    """uvicorn's settings, and what every connection is held to.
+
+    Args:
+        app: The application.
+        rules: What every connection is held to.
+        more: As uvicorn knows them.
+    """
+
+    def __init__(self, app: Any, rules: ConnectionRules, **more: Any) -> None:
+        super().__init__(app, http=GatewayProtocol, **more)
+        self.rules = rules
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """One connection of a client."""
+
+    def __init__(self, config: GatewayConfig, server_state: ServerState, app_state: dict[str, Any],
+                 _loop: asyncio.AbstractEventLoop | None = None) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._rules = config.rules
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._in_head = False
+        self._ending = False
+        self._extensions: dict[str, Any] = {}
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin: from now on a request is waited for, and not for ever."""
+        super().connection_made(transport)
+        self._extensions = _certificates(transport)
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read, within bounds."""
+        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+            self._arm()  # what comes between requests is not waited for longer than a request
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > self._rules.max_head_bytes:
+            self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        if self._extensions:
+            self.scope["extensions"] = dict(self._extensions)
+
+    def on_headers_complete(self) -> None:
+        """The header is complete."""
+        self._in_head = False
+        self._disarm()
+        super().on_headers_complete()
+        if self.cycle is not None and (self._ending or self._rules.ending):
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The gateway stops: a request that has begun to arrive is still served."""
+        if self._in_head and not self.transport.is_closing():
+            self._ending = True
+        else:
+            super().shutdown()
+
+    def _arm(self) -> None:
+        self._deadline = self.loop.call_later(self._rules.head_seconds, self._too_slow)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        self._refuse(_TOO_SLOW if self._in_head else b"")
+
+    def _refuse(self, answer: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if answer and (self.cycle is None or self.cycle.response_complete):
+            self.transport.write(answer)
+        self.transport.close()
+
+
+def _certificates(transport: asyncio.Transport) -> dict[str, Any]:
+    """The ASGI extension ``tls``, where the client showed a certificate that was verified."""
+    over: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    shown = over.getpeercert(binary_form=True) if over is not None else None
+    if not shown:
+        return {}
+    return {"tls": {"client_cert_chain": (ssl.DER_cert_to_PEM_cert(shown),), "client_cert_error": None}}

@@ -1,0 +1,206 @@
+"""One process of a gateway: serves, reloads and stops, and drops nothing on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from iam_guard.errors import ConfigurationError, Fault, UnavailableError
+from iam_guard.gateway import tls
+from iam_guard.gateway.protocol import ConnectionRules, GatewayConfig
+from iam_guard.gateway.reload import Generation, Loaded, Reloading
+from iam_guard.gateway.settings import GatewaySettings
+from iam_guard.gateway.status import StatusApp
+
+_logger = logging.getLogger("iam_guard")
+#: How often files are looked at.
+_LOOK_SECONDS = 0.5
+#: Beyond what the guard itself accepts, so that it is the guard that answers.
+_MAX_HEAD_BYTES = 131_072
+_STATUS_GRACE = 1
+
+
+class _Server(uvicorn.Server):
+    """Tells when it is ready, and leaves signals to whoever runs it."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            raise UnavailableError("the gateway did not start; the log says why") from None
+        finally:
+            self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class GatewayServer:
+    """A gateway in this process.
+
+    Args:
+        load: Makes a gateway of the settings as they are now.
+        listening: The socket that clients connect to; closed in the end.
+        status: The socket of the status address; ``None`` for none.
+        parent: The process without which this one stops; 0 for none.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with the settings.
+    """
+
+    def __init__(self, load: Callable[[], Loaded], listening: socket.socket, status: socket.socket | None,
+                 parent: int = 0) -> None:
+        loaded = load()
+        self._settings = loaded.settings
+        self._tls = tls.make_context(loaded.settings.tls) if loaded.settings.tls else None
+        self._rules = ConnectionRules(loaded.settings.limits.head_seconds, _MAX_HEAD_BYTES)
+        self._gateway = Reloading(Generation(loaded), load, self._take)
+        self._sockets = listening, status
+        self._parent = parent
+        self._stop: asyncio.Event | None = None
+
+    async def serve(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until told to stop: SIGTERM or SIGINT stops, SIGHUP or a changed file reloads.
+
+        Args:
+            on_ready: Called when requests are served.
+
+        Raises:
+            UnavailableError: it does not start.
+        """
+        self._stop = asyncio.Event()
+        wanted = asyncio.Event()
+        listening, status = self._sockets
+        async with contextlib.AsyncExitStack() as serving:
+            if status is not None:
+                await serving.enter_async_context(_running(_Server(self._status_config()), status))
+            await serving.enter_async_context(_running(_Server(self._config()), listening))
+            serving.enter_context(_signals(self._stop, wanted))
+            reloading = asyncio.get_running_loop().create_task(self._reload_when(wanted))
+            serving.push_async_callback(_cancelled, reloading)
+            on_ready()
+            await self._stop.wait()
+            self._rules.ending = True
+            await asyncio.sleep(self._settings.limits.settle_seconds)
+
+    def stop(self) -> None:
+        """Stop as SIGTERM does."""
+        if self._stop is not None:
+            self._stop.set()
+
+    def _config(self) -> GatewayConfig:
+        limits = self._settings.limits
+        more: dict[str, Any] = {"ssl_context_factory": lambda *_: self._tls} if self._tls is not None else {}
+        return GatewayConfig(
+            self._gateway, self._rules, interface="asgi3", lifespan="on", ws="websockets-sansio",
+            ws_per_message_deflate=False, ws_max_size=max(one.max_message_bytes for one in
+                                                          self._settings.upstreams.values()),
+            log_config=None, access_log=False, proxy_headers=False, server_header=False, date_header=False,
+            limit_concurrency=limits.max_connections, timeout_keep_alive=max(1, int(limits.keep_seconds)),
+            timeout_graceful_shutdown=max(1, int(limits.drain_seconds)), **more)
+
+    def _status_config(self) -> uvicorn.Config:
+        return uvicorn.Config(StatusApp(self._gateway, self._rules), interface="asgi3", lifespan="off", ws="none",
+                              log_config=None, access_log=False, proxy_headers=False, server_header=False,
+                              timeout_graceful_shutdown=_STATUS_GRACE)
+
+    def _take(self, loaded: Loaded) -> None:
+        """Take up what can change while clients are connected; refuse what cannot."""
+        refuse_lasting(self._settings, loaded.settings)
+        if self._tls is not None and loaded.settings.tls is not None:
+            tls.make_context(loaded.settings.tls)  # proves the files before the running context is touched
+            tls.load(self._tls, loaded.settings.tls)
+        self._settings = loaded.settings
+        self._rules.head_seconds = loaded.settings.limits.head_seconds
+
+    async def _reload_when(self, wanted: asyncio.Event) -> None:
+        """Reload when somebody wants it or a file is another one than before; stop when the parent has gone."""
+        seen = _stamp(self._gateway.generation.loaded.files)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await wanted.wait()
+            if self._parent and os.getppid() != self._parent:
+                self.stop()
+            now = _stamp(self._gateway.generation.loaded.files)
+            if wanted.is_set() or now != seen:
+                wanted.clear()
+                await self._gateway.reload()
+                seen = now
+
+
+def refuse_lasting(running: GatewaySettings, wanted: GatewaySettings) -> None:
+    """Refuse settings that need a new process.
+
+    Raises:
+        ConfigurationError: with all of them that differ.
+    """
+    lasting = {"listen": (running.listen, wanted.listen), "status": (running.status, wanted.status),
+               "workers": (running.workers, wanted.workers),
+               "tls": (running.tls and _asked(running), wanted.tls and _asked(wanted))}
+    if faults := [Fault(f"'{name}' cannot change while the gateway runs", "start it anew", f"/gateway/{name}")
+                  for name, (before, now) in lasting.items() if before != now]:
+        raise ConfigurationError(faults)
+
+
+def _asked(settings: GatewaySettings) -> tuple[Any, ...]:
+    """What of TLS stays as it was at the start; certificates do not."""
+    chosen = settings.tls
+    return () if chosen is None else (chosen.client_ca_file, chosen.client_required, chosen.minimum)
+
+
+@contextlib.asynccontextmanager
+async def _running(server: _Server, listening: socket.socket) -> Any:
+    task = asyncio.get_running_loop().create_task(server.serve(sockets=[listening]))
+    await server.ready.wait()
+    if not server.started:
+        await task
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event, wanted: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    meanings = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: wanted}
+    for number, event in meanings.items():
+        loop.add_signal_handler(number, event.set)
+    try:
+        yield
+    finally:
+        for number in meanings:
+            loop.remove_signal_handler(number)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _stamp(files: Iterable[Path]) -> tuple[tuple[int, int, int] | None, ...]:
+    def of(file: Path) -> tuple[int, int, int] | None:
+        try:
+            about = file.stat()
+        except OSError:
+            return None
+        return about.st_ino, about.st_mtime_ns, about.st_size
+
+    return tuple(of(file) for file in files)
