@@ -1,0 +1,1 @@
+"""External authorization for Envoy, over gRPC and over HTTP (wire contracts, sections 4 and 5)."""

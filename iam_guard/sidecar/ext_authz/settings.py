@@ -1,0 +1,76 @@
+"""The two doors for Envoy, as the settings file names them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.http.address import TrustedProxies
+from iam_guard.http.edge import EdgeSettings
+
+
+class GrpcDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The gRPC door.
+
+    Attributes:
+        listen: ``HOST:PORT`` or ``unix:PATH``.
+        peers: Addresses and networks that may ask, since they also say from where a client comes; who reaches a Unix
+            socket may.
+        seconds: How long a decision may take; then the call ends with an error.
+
+    Raises:
+        ConfigurationError: a peer is no address.
+    """
+
+    listen: str = "127.0.0.1:9191"
+    peers: tuple[str, ...] = ("127.0.0.1", "::1")
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+
+    def __post_init__(self) -> None:
+        """Check the addresses."""
+        for number, text in enumerate(self.peers):
+            try:
+                TrustedProxies([text])
+            except ValueError:
+                raise ConfigurationError(Fault(f"'{text}' is not an address or a network",
+                                               "write it like '10.9.0.0/16'", f"/peers/{number}")) from None
+
+
+class HttpDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The HTTP door. It answers every path, so it has a listener of its own.
+
+    Attributes:
+        listen: ``HOST:PORT`` or ``unix:PATH``.
+        path_prefix: What Envoy puts in front of the client's path.
+        upgrades: How Envoy tells that its client wants a WebSocket: ``header`` when it always sets
+            ``X-Original-Upgrade``, whatever its client sends; ``never`` when it lets none through.
+
+    Raises:
+        ConfigurationError: the prefix is none.
+    """
+
+    listen: str = "127.0.0.1:9192"
+    path_prefix: str = ""
+    upgrades: Literal["never", "header"] = "never"
+
+    def __post_init__(self) -> None:
+        """Check the prefix."""
+        prefix = self.path_prefix
+        if prefix and (not prefix.startswith("/") or prefix.endswith("/") or any(char in prefix for char in "?#% \\")):
+            raise ConfigurationError(Fault(f"'{prefix}' is not a prefix of paths", "write it like '/check'",
+                                           "/path_prefix"))
+
+
+def refuse_other_path(edge: EdgeSettings) -> None:
+    """Refuse settings under which another path would be decided than the one that Envoy sends on.
+
+    Raises:
+        ConfigurationError: the guard is to resolve paths, and nobody would tell Envoy the result.
+    """
+    if edge.path_mode != "strict":
+        raise ConfigurationError(Fault(
+            "Envoy would send on the path as it came, and not the one that was resolved and decided",
+            "remove 'path_mode'; Envoy resolves paths itself with 'normalize_path' and 'merge_slashes'",
+            "/edge/path_mode"))
