@@ -22,7 +22,7 @@ from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.http.resource_metadata import ResourceMetadata
 from iam_guard.identity.bearer_tokens import BearerTokens, Readers
 from iam_guard.identity.certificate_proof import NO_CERTIFICATES, CertificateProof
-from iam_guard.identity.certificates import CertificateAuthenticator, Host, KnownPeers, TrustDomain
+from iam_guard.identity.certificates import CertificateAuthenticator
 from iam_guard.identity.client_certificate import CertificateSource, Place
 from iam_guard.identity.clock import SteadyClock
 from iam_guard.identity.dpop import DPoP, DPoPTokens
@@ -30,6 +30,7 @@ from iam_guard.identity.introspection import Introspection, IntrospectionReader
 from iam_guard.identity.introspection_call import ClientSecret
 from iam_guard.identity.issuer import Issuer
 from iam_guard.identity.jwt import JWTAuthenticator, TokenIdentity
+from iam_guard.identity.known_peers import Host, KnownPeers, TrustDomain
 from iam_guard.identity.namesakes import Namer, check_namesakes
 from iam_guard.identity.nonces import Nonces
 from iam_guard.identity.one_credential import Way
@@ -185,7 +186,9 @@ class _WayMaker:
 
     def _check_names(self, issuers: tuple[Issuer, ...], peers: tuple[KnownPeers, ...]) -> None:
         named = [*self._namers, *((f"certificates of '{one.name}'", one.mapping()) for one in peers)]
-        among = [(f"issuer '{one.issuer}'", one.claims) for one in issuers]
+        # A workload of a trust domain is the same by certificate and by token.
+        same = {one.issuer for one in peers}
+        among = [(f"issuer '{one.issuer}'", one.claims) for one in issuers if one.issuer not in same]
         self._placed("", lambda: check_namesakes(named, beside=among))
 
     def _placed(self, at: str, make: Callable[[], T]) -> T:

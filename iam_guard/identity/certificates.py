@@ -6,87 +6,18 @@ that name is expected.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.identity.authorization import authorization_scheme
-from iam_guard.identity.claims import ClaimMapping
 from iam_guard.identity.client_certificate import CertificateSource, ClientCertificate, bad
+from iam_guard.identity.known_peers import Host, TrustDomain
 from iam_guard.identity.spiffe import read_spiffe_id
-from iam_guard.model import DEFAULT_ACCOUNT, DEFAULT_PARTITION, Principal
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
-
-
-@dataclass(frozen=True)
-class KnownPeers:
-    """Holders of certificates that are expected here.
-
-    Attributes:
-        name: What their certificates have in common.
-        account: The account that they belong to.
-        role: The role that they play; empty makes them users.
-        partition: First field of their ARNs.
-
-    Raises:
-        ConfigurationError: the name, account or role cannot be one.
-    """
-
-    name: str
-    account: str = DEFAULT_ACCOUNT
-    role: str = ""
-    partition: str = DEFAULT_PARTITION
-
-    pattern: ClassVar[re.Pattern[str]]
-    folder: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        if not self.pattern.fullmatch(self.name):
-            raise ConfigurationError(Fault(f"'{self.name}' is not a name of this kind", "write it in lower case",
-                                           "/name"))
-        self.mapping()
-
-    @property
-    def path(self) -> str:
-        """IAM path of those that are users."""
-        return f"/{self.folder}/{self.name}/"
-
-    def mapping(self) -> ClaimMapping:
-        """The names that they can have, as issuers tell theirs."""
-        return ClaimMapping(account=self.account, role=self.role or None, partition=self.partition, path=self.path,
-                            name_prefix=self.issuer if self.role else "")
-
-    @property
-    def issuer(self) -> str:
-        """Who vouches for them."""
-        return f"{self.folder}://{self.name}"
-
-    def principal(self, name: str, subject: str, found: ClientCertificate, attributes: dict[str, Any]) -> Principal:
-        """The principal of one of them: its *name* among them, and the whole *subject*."""
-        more: dict[str, Any] = {
-            "account": self.account, "partition": self.partition, "issuer": self.issuer, "subject": subject,
-            "attributes": {"cert:thumbprint": found.thumbprint, **attributes}, "expires_at": found.not_after,
-        }
-        if self.role:
-            # The ARN of a session says nothing of a path, so the name has to say it all.
-            return Principal.role_session(self.role, subject, **more)
-        return Principal.user(name, path=self.path, **more)
-
-
-class TrustDomain(KnownPeers):
-    """Workloads of a SPIFFE trust domain; see :class:`KnownPeers`."""
-
-    pattern, folder = re.compile(r"[a-z0-9._-]{1,255}", re.ASCII), "spiffe"
-
-
-class Host(KnownPeers):
-    """A machine that is known by the one host name in its certificate; see :class:`KnownPeers`."""
-
-    pattern, folder = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+", re.ASCII), "host"
+    from iam_guard.model import Principal
 
 
 class CertificateAuthenticator:
@@ -139,8 +70,7 @@ class CertificateAuthenticator:
         domain = self._domains.get(named.trust_domain)
         if domain is None:
             raise bad("its trust domain is none that is known")
-        attributes = {"spiffe:id": str(named), "spiffe:trustdomain": named.trust_domain, "spiffe:path": named.path}
-        return domain.principal(named.path[1:], str(named), found, attributes)
+        return domain.principal(named.path[1:], str(named), _thumbprint(found) | named.keys, found.not_after)
 
     def _host(self, found: ClientCertificate) -> Principal:
         if found.uris or len(found.dns_names) != 1:
@@ -148,7 +78,7 @@ class CertificateAuthenticator:
         host = self._hosts.get(found.dns_names[0].lower())
         if host is None:
             raise bad("its host name is none that is known")
-        return host.principal(host.name, host.issuer, found, {})
+        return host.principal(host.name, host.issuer, _thumbprint(found), found.not_after)
 
     def challenges(self) -> tuple[str, ...]:
         """None: a client cannot be asked for a certificate over HTTP."""
@@ -160,3 +90,6 @@ class CertificateAuthenticator:
     async def close(self) -> None:
         """There is nothing to release."""
 
+
+def _thumbprint(found: ClientCertificate) -> dict[str, str]:
+    return {"cert:thumbprint": found.thumbprint}

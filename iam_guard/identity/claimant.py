@@ -14,6 +14,7 @@ from typing import Any
 from iam_guard.errors import AuthenticationError
 from iam_guard.identity.claims import Claim, ClaimMapping, is_account
 from iam_guard.identity.delegation import actor_keys
+from iam_guard.identity.jwt_svid import SpiffeMapping, principal_from_svid
 from iam_guard.identity.sessions import SessionMapping, principal_from_session
 from iam_guard.model import Principal, entity_name
 
@@ -53,6 +54,8 @@ def principal_from_claims(
     """
     if isinstance(mapping, SessionMapping):
         return principal_from_session(claims, expires_at=expires_at)
+    if isinstance(mapping, SpiffeMapping):
+        return principal_from_svid(claims, mapping, expires_at=expires_at)
     account = _account(claims, mapping)
     name = mapping.name_prefix + mapping.name.prefix + _caller_name(claims, mapping)
     attributes = _attributes(claims, mapping)

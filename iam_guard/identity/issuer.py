@@ -68,6 +68,7 @@ class Issuer:
         audience_claims: Claims that hold the audience; the first one present counts.
         groups_resolver: Gets the group names of a caller, prefixes included, when the token leaves them out.
         allow_http: Fetch keys over plain http from other hosts too; for closed networks only.
+        key_use: ``use`` of the keys that count in its key set.
 
     Raises:
         ConfigurationError: the issuer would accept what nobody meant it to; every fault is listed.
@@ -91,6 +92,7 @@ class Issuer:
     audience_claims: tuple[str, ...] = field(default=("aud",), kw_only=True)
     groups_resolver: GroupsResolver | None = field(default=None, kw_only=True)
     allow_http: bool = field(default=False, kw_only=True)
+    key_use: str = field(default="sig", kw_only=True)
     #: ``audience``, ``algorithms``, ``required_claims`` and inline keys, read once.
     audiences: frozenset[str] = field(init=False, repr=False)
     algorithm_table: Mapping[str, Algorithm] = field(init=False, repr=False)
@@ -190,17 +192,18 @@ def _inline_keys(issuer: Issuer) -> KeySet | None:
     if issuer.keys is None:
         return None
     several = issuer.keys if isinstance(issuer.keys, list | tuple) else (issuer.keys,)
-    keys = KeySet(tuple(key for one in several for key in _read_keys(one, issuer.algorithm_table)))
+    keys = KeySet(tuple(key for one in several for key in _read_keys(one, issuer)))
     check_usable(keys, issuer.algorithm_table)
     return keys
 
 
-def _read_keys(source: Any, algorithms: Mapping[str, Algorithm]) -> Iterator[Any]:
+def _read_keys(source: Any, issuer: Issuer) -> Iterator[Any]:
     if isinstance(source, str | bytes):
         yield read_pem(source)
         return
-    found = read_jwks(source, symmetric=is_symmetric(algorithms))
-    if found.skipped:
+    found = read_jwks(source, symmetric=is_symmetric(issuer.algorithm_table), use=issuer.key_use)
+    # A trust bundle holds keys for other purposes too.
+    if found.skipped and issuer.key_use == "sig":
         # Somebody wrote these by hand; leaving one out in silence would hide the mistake.
         raise KeyRefusedError("; ".join(found.skipped))
     yield from found.keys

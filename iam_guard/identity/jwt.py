@@ -28,6 +28,7 @@ from iam_guard.identity.confirmation import Confirmation, read_confirmation
 from iam_guard.identity.fetch import new_client
 from iam_guard.identity.issuer import GroupsResolver, Issuer, check_issuers
 from iam_guard.identity.jwks import DEFAULT_REFRESH, KeySource, RefreshSettings
+from iam_guard.identity.jwt_svid import SpiffeMapping, trust_domain_of
 from iam_guard.identity.key_sources import is_fetched, open_key_source
 from iam_guard.identity.keys import Algorithm, KeySet, VerificationKey
 from iam_guard.identity.token import MAX_TOKEN, UnverifiedToken, malformed, read_token
@@ -120,6 +121,9 @@ class JWTAuthenticator:
             issuer.issuer: _Trust(issuer, open_key_source(issuer, http=client, clock=self._clock, settings=refresh))
             for issuer in issuers
         }
+        # Tokens of workloads need not name an issuer: the subject names the trust domain that vouches for it.
+        self._domains = {one.issuer.claims.domain.name: one for one in self._trusted.values()
+                         if isinstance(one.issuer.claims, SpiffeMapping)}
         self._challenges = (bearer_challenge(realm, resource_metadata),)
         self._max_token, self._cache_seconds, self._is_revoked = max_token, cache_seconds, is_revoked
         # First in, first out: nothing stays longer than 'cache_seconds' anyway, and a hit moves nothing.
@@ -217,11 +221,13 @@ class JWTAuthenticator:
             claims, issuer.claims, issuer=issuer.issuer, expires_at=expires_at + issuer.leeway, groups=groups
         )
         until = min(expires_at, now + self._cache_seconds, source.good_until)
-        return _Verified(principal, _identity(claims), until, source, keys, read_confirmation(claims))
+        return _Verified(principal, _identity(claims, issuer), until, source, keys, read_confirmation(claims))
 
     def _choose_issuer(self, token: UnverifiedToken) -> _Trust:
         name = token.claims.get("iss")
         trust = self._trusted.get(name) if isinstance(name, str) else None
+        if trust is None and self._domains and isinstance(name, str | None):
+            trust = self._domains.get(trust_domain_of(token.claims.get("sub")))
         if trust is None:
             raise AuthenticationError(NOT_VALID, detail="'iss' is no configured issuer")
         return trust
@@ -255,11 +261,11 @@ async def _resolved(resolve: GroupsResolver, claims: Mapping[str, Any], issuer: 
         raise UnavailableError(f"the groups of a caller of '{issuer.issuer}' could not be resolved") from error
 
 
-def _identity(claims: Mapping[str, Any]) -> TokenIdentity:
+def _identity(claims: Mapping[str, Any], issuer: Issuer) -> TokenIdentity:
     token_id = claims.get("jti", "")
     if not isinstance(token_id, str):
         raise malformed("'jti' is not a text")
-    return TokenIdentity(claims["iss"], token_id, claims["sub"], claims.get("iat"))
+    return TokenIdentity(issuer.issuer, token_id, claims["sub"], claims.get("iat"))
 
 
 def _check_revocation(is_revoked: Callable[[TokenIdentity], bool], identity: TokenIdentity) -> None:

@@ -69,7 +69,8 @@ class KeyFile:
             ValueError: it is no JSON object, or no usable key set.
         """
         table = self._issuer.algorithm_table
-        keys = read_jwks(read_object(self._path.read_bytes()), symmetric=is_symmetric(table))
+        keys = read_jwks(read_object(self._path.read_bytes()), symmetric=is_symmetric(table),
+                         use=self._issuer.key_use)
         check_usable(keys, table)
         return FetchedKeys(keys, max_age=0)
 
@@ -110,7 +111,7 @@ class KeyAddress:
         except FetchError:
             self._url = self._issuer.jwks_url
             raise
-        keys = read_jwks(answer.document)
+        keys = read_jwks(answer.document, use=self._issuer.key_use)
         check_usable(keys, self._issuer.algorithm_table)
         return FetchedKeys(keys, answer.max_age)
 

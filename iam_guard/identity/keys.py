@@ -149,12 +149,13 @@ class KeySet:
         return frozenset((key.id, key.algorithm, key.fingerprint) for key in self.keys)
 
 
-def read_jwks(document: Mapping[str, Any], *, symmetric: bool = False) -> KeySet:
+def read_jwks(document: Mapping[str, Any], *, symmetric: bool = False, use: str = "sig") -> KeySet:
     """Read a JSON Web Key set; a key that cannot be used is left out and does not spoil the others.
 
     Args:
         document: The set (RFC 7517 section 5) or a single key.
         symmetric: Whether shared secrets may be among them; never for a set that was fetched.
+        use: What the keys are published for; those that do not say so are for signatures of any kind.
 
     Raises:
         KeyRefusedError: it is not a key set, or holds no usable key.
@@ -165,7 +166,7 @@ def read_jwks(document: Mapping[str, Any], *, symmetric: bool = False) -> KeySet
     keys, skipped = [], []
     for number, entry in enumerate(entries):
         try:
-            keys.append(read_jwk(entry, symmetric=symmetric))
+            keys.append(read_jwk(entry, symmetric=symmetric, use=use))
         except KeyRefusedError as refusal:
             skipped.append(f"key {number}: {refusal}")
     if not keys:
@@ -173,7 +174,7 @@ def read_jwks(document: Mapping[str, Any], *, symmetric: bool = False) -> KeySet
     return KeySet(tuple(keys), tuple(skipped))
 
 
-def read_jwk(entry: Any, *, symmetric: bool = False) -> VerificationKey:
+def read_jwk(entry: Any, *, symmetric: bool = False, use: str = "sig") -> VerificationKey:
     """Read one JSON Web Key (RFC 7517 section 4).
 
     Raises:
@@ -181,7 +182,7 @@ def read_jwk(entry: Any, *, symmetric: bool = False) -> VerificationKey:
     """
     if not isinstance(entry, dict):
         raise KeyRefusedError("it is not an object")
-    _check_purpose(entry)
+    _check_purpose(entry, use)
     kty, name = entry.get("kty"), entry.get("alg", "")
     if kty == "oct" and not symmetric:
         raise KeyRefusedError("it is a shared secret, which must not be published")
@@ -195,9 +196,9 @@ def read_jwk(entry: Any, *, symmetric: bool = False) -> VerificationKey:
     return _verification_key(key, key_id=entry.get("kid"), algorithm=name)
 
 
-def _check_purpose(entry: dict[str, Any]) -> None:
-    if entry.get("use", "sig") != "sig":
-        raise KeyRefusedError("its 'use' is not 'sig'")
+def _check_purpose(entry: dict[str, Any], use: str) -> None:
+    if entry.get("use", "sig") != use:
+        raise KeyRefusedError(f"its 'use' is not '{use}'")
     operations = entry.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
         raise KeyRefusedError("its 'key_ops' lack 'verify'")

@@ -13,8 +13,10 @@ from typing import TypedDict, Unpack
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.identity.claims import Claim, ClaimMapping
 from iam_guard.identity.issuer import GroupsResolver, InlineKeys, Issuer
+from iam_guard.identity.jwt_svid import SpiffeMapping
+from iam_guard.identity.known_peers import TrustDomain
 from iam_guard.identity.sessions import SessionMapping
-from iam_guard.model import EMPTY
+from iam_guard.model import DEFAULT_ACCOUNT, DEFAULT_PARTITION, EMPTY
 
 
 class NamingOptions(TypedDict, total=False):
@@ -289,3 +291,28 @@ def token_service(
         jwks_url = f"{issuer.rstrip('/')}/jwks.json"
     return Issuer(issuer, audience=audience, algorithms=("EdDSA",), jwks_url=jwks_url, jwks_file=jwks_file, keys=keys,
                   allow_http=allow_http, token_types=("at+jwt",), claims=SessionMapping())
+
+
+def spiffe(
+    trust_domain: str, *, audience: Audience, jwks_url: str = "", jwks_file: str = "", keys: InlineKeys | None = None,
+    account: str = DEFAULT_ACCOUNT, role: str = "", partition: str = DEFAULT_PARTITION,
+    algorithms: tuple[str, ...] = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"),
+) -> Issuer:
+    """Workloads of a SPIFFE trust domain by their tokens; the same callers as by their certificates.
+
+    Args:
+        trust_domain: Its name, such as ``prod.example``.
+        audience: What workloads ask tokens for.
+        jwks_url: Where its trust bundle is; only keys for ``jwt-svid`` count.
+        jwks_file: Or a file with it.
+        keys: Or the bundle itself.
+        account: The account that the workloads belong to.
+        role: The role that they play; empty makes them users.
+        partition: First field of their ARNs.
+        algorithms: What its tokens may be signed with; all that the specification knows by default.
+
+    Source: SPIFFE specifications "JWT-SVID" and "SPIFFE Trust Domain and Bundle".
+    """
+    domain = TrustDomain(trust_domain, account, role, partition)
+    return Issuer(domain.issuer, audience=audience, algorithms=algorithms, jwks_url=jwks_url, jwks_file=jwks_file,
+                  keys=keys, token_types=("jwt", "jose", ""), key_use="jwt-svid", claims=SpiffeMapping.of(domain))

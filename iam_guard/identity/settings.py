@@ -33,7 +33,7 @@ T = TypeVar("T")
 PRESETS: Mapping[str, Callable[..., Issuer]] = MappingProxyType({
     preset.__name__: preset
     for preset in (presets.keycloak, presets.auth0, presets.cognito, presets.entra, presets.okta, presets.google,
-                   presets.kubernetes, presets.github_actions, presets.token_service)
+                   presets.kubernetes, presets.github_actions, presets.token_service, presets.spiffe)
 })
 
 

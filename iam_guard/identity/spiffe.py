@@ -21,6 +21,11 @@ class SpiffeId(NamedTuple):
     trust_domain: str
     path: str
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """Its condition keys."""
+        return {"spiffe:id": str(self), "spiffe:trustdomain": self.trust_domain, "spiffe:path": self.path}
+
     def __str__(self) -> str:
         return f"spiffe://{self.trust_domain}{self.path}"
 

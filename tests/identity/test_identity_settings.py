@@ -47,6 +47,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cognito": {"region": "eu-central-1", "user_pool": "p"}, "entra": {"tenant": "t"}, "okta": {"domain": "a.okta.com"},
     "google": {"hosted_domain": "example.com"}, "kubernetes": {"namespaces": ["shop"]},
     "github_actions": {"owners": ["o"]},
+    "spiffe": {"trust_domain": "prod.example", "jwks_url": "https://spire.example/bundle"},
 }
 
 
