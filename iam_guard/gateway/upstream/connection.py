@@ -18,6 +18,7 @@ from iam_guard.gateway.upstream.fields import Fields
 
 _MOST_INTERIM = 16
 _SWITCHED = 101
+_VERSIONS = frozenset({"1.0", "1.1"})
 
 
 class Connection(asyncio.Protocol):
@@ -201,6 +202,7 @@ class Connection(asyncio.Protocol):
     def _count(self, answer: Answer, data: bytes) -> None:
         if len(data) > self._left:
             answer.put(data[:self._left])
+            self._keep = False  # what comes too much could be taken for the answer to somebody else
             self._complete(answer)
             self.abort()
             return
@@ -249,6 +251,8 @@ class Connection(asyncio.Protocol):
         raw, self._raw = self._raw, []
         if self._head_bytes > self._max_head and sum(len(n) + len(v) + 4 for n, v in raw) > self._max_head:
             raise UpstreamBrokenError("the head of the server's answer is too long")
+        if self._parser.get_http_version() not in _VERSIONS:
+            raise UpstreamBrokenError("the server answers in another version of HTTP")
         status = self._parser.get_status_code()
         if 100 <= status < 200 and not (status == _SWITCHED and answer.switches):
             self._see_interim(status)

@@ -44,7 +44,8 @@ def test_a_server_that_tells_no_raw_path_gets_it_encoded_once() -> None:
     scope = scope_of()
     del scope["raw_path"]
     scope["path"] = "/a b/€%"
-    assert RequestWriter(ServerSettings("http://a")).head(scope).whole(b"").startswith(b"GET /a%20b/%E2%82%AC%25 HTTP/1.1")
+    written = RequestWriter(ServerSettings("http://a")).head(scope).whole(b"")
+    assert written.startswith(b"GET /a%20b/%E2%82%AC%25 HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize("target", [b"", b"items", b"*", b"http://evil.example/", b"/a b", b"/a\r\nx: y", b"/a\tb",
@@ -70,13 +71,14 @@ def test_what_one_end_of_a_connection_says_to_the_other_goes_no_further(name: st
 
 
 def test_connection_takes_the_fields_with_it_that_it_names() -> None:
-    written = dict(fields(head("GET", b"/", (b"connection", b"close, X-Private"), (b"x-private", b"1"), (b"x-b", b"2"))))
+    written = dict(fields(head("GET", b"/", (b"connection", b"close, X-Private"), (b"x-private", b"1"),
+                               (b"x-b", b"2"))))
     assert b"x-private" not in written
     assert written[b"x-b"] == b"2"
 
 
-@pytest.mark.parametrize("name", ["x-iam-principal", "X-Guard-Principal", "x_guard_principal", "x-forwarded-for", "host",
-                                  "content-type", "x-caller"])
+@pytest.mark.parametrize("name", ["x-iam-principal", "X-Guard-Principal", "x_guard_principal", "x-forwarded-for",
+                                  "host", "content-type", "x-caller"])
 def test_connection_cannot_remove_who_the_caller_is(name: str) -> None:
     sent = (name.lower().encode(), b"alice") if name != "host" else (b"x-other", b"1")
     written = fields(head("GET", b"/", sent, (b"connection", b"close, " + name.encode()), own=("X-Caller",)))

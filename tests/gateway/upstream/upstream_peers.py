@@ -177,11 +177,17 @@ async def served(app: Any, **config: Any) -> AsyncIterator[int]:
     settings = uvicorn.Config(app, log_level="critical", access_log=False, server_header=False, date_header=False,
                               timeout_graceful_shutdown=1, port=0, **config)
     server = uvicorn.Server(settings)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    ready = asyncio.Event()
+    startup = server.startup
+
+    async def start(*args: Any, **kwargs: Any) -> None:
+        await startup(*args, **kwargs)
+        ready.set()
+
+    server.startup = start  # type: ignore[method-assign]
     running = asyncio.create_task(server._serve())
     async with asyncio.timeout(SOON):
-        while not server.started:
-            await asyncio.sleep(0.005)
+        await ready.wait()
     try:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
