@@ -106,22 +106,32 @@ def running(name: str, folder: Path, behind: tuple[int, int], guard_socket: str 
                 text = text.replace(written, f":{used}")
             (folder / source.name).write_text(text, "utf-8")
     command, environment = COMMANDS[name](folder)
-    with (folder / "output").open("wb") as output, \
-            subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT,
-                             env={**os.environ, **environment}) as process:
+    with started(command, folder, environment, lambda: _passes(port)):
+        yield port
+
+
+@contextmanager
+def started(command: list[str], folder: Path, environment: Mapping[str, str],
+            is_up: Callable[[], bool]) -> Iterator[None]:
+    """Run a program until the block ends; what it said is shown when it does not come up."""
+    said = folder / "said.txt"
+    with said.open("wb") as output, subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT,
+                                                     env={**os.environ, **environment}) as process:
         try:
-            wait_for(lambda: _passes(process, port, folder), f"{name} passes a public request on")
-            yield port
+            wait_for(lambda: is_up() or process.poll() is not None, f"{command[0]} is up")
+            assert process.poll() is None, said.read_text("utf-8", "replace")
+            yield
         finally:
             process.terminate()
             try:
                 process.wait(SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+                raise
 
 
-def _passes(process: subprocess.Popen[bytes], port: int, folder: Path) -> bool:
-    assert process.poll() is None, (folder / "output").read_text("utf-8", "replace")
+def _passes(port: int) -> bool:
+    """Whether a public request gets through; a proxy may listen before it knows what to do."""
     try:
         return http_call(port, "GET", "/health").status == 200
     except OSError:

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import yaml
-from forward_client import Reply, http_call, wait_for
-from forward_proxies import INTEGRATIONS, running
+from forward_client import Reply, free_port, http_call
+from forward_proxies import INTEGRATIONS, running, started
 from forward_world import Serving
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
-
-from iam_guard.config.settings import Settings
-from iam_guard.config.wiring import Wiring
-from iam_guard.sidecar.forward.app import make_forward_app
-from iam_guard.sidecar.forward.settings import ForwardDoor
 
 ANN = "arn:app:iam::000000000000:user/ann"
 
@@ -47,20 +38,24 @@ def _application(folder: Path) -> Any:
     return module.app
 
 
-@contextmanager
-def _started(wiring: Wiring) -> Iterator[None]:
-    """Keep the parts of the guard running in a loop of their own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+def _is_ready(port: int) -> bool:
     try:
-        asyncio.run_coroutine_threadsafe(wiring.__aenter__(), loop).result(30)
-        yield
-        asyncio.run_coroutine_threadsafe(wiring.__aexit__(), loop).result(30)
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
-        loop.close()
+        return http_call(port, "GET", "/readyz", host="localhost").status == 200
+    except OSError:
+        return False
+
+
+@contextmanager
+def _sidecar(folder: Path) -> Iterator[int]:
+    """The guard as a program; gives the port where it decides."""
+    port, control = free_port(), free_port()
+    settings = folder / "iam-guard.yaml"
+    settings.write_text(settings.read_text("utf-8").replace(":9191", f":{port}"), "utf-8")
+    environment = {"PYTHONPATH": str(INTEGRATIONS.parent),
+                   "IAM_GUARD__SIDECAR__CONTROL__LISTEN": f"127.0.0.1:{control}"}
+    command = [sys.executable, "-m", "iam_guard", "sidecar", "--config", settings.name]
+    with started(command, folder, environment, lambda: _is_ready(control)):
+        yield port
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +63,8 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int,
     """Ports of the application and of the guard, and the tokens."""
     folder = shutil.copytree(INTEGRATIONS / "sidecar", tmp_path_factory.mktemp("sidecar") / "it")
     tokens = _tokens(folder)
-    values = yaml.safe_load((folder / "iam-guard.yaml").read_text("utf-8"))
-    doors = msgspec.convert(values.pop("sidecar")["forward"], tuple[ForwardDoor, ...])
-    wiring = Settings.from_mapping(values, folder=folder).build()
-    with ExitStack() as stack:
-        stack.enter_context(_started(wiring))
-        app = stack.enter_context(Serving(_application(folder)))
-        guard = stack.enter_context(Serving(make_forward_app(wiring.asker(), doors, wiring.edge)))
-        wait_for(lambda: wiring.refresher.status().is_ready, "policies are loaded")
-        yield app.port, guard.port, tokens
+    with _sidecar(folder) as guard, Serving(_application(folder)) as app:
+        yield app.port, guard, tokens
 
 
 @pytest.fixture(scope="module", params=["nginx", "traefik", "caddy", "haproxy"])
