@@ -1,0 +1,161 @@
+"""The HTTP door: Envoy repeats the client's request line behind a prefix, and passes 200 alone for an admission."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from iam_guard.asgi.types import Message, Receive, Scope, Send
+from iam_guard.errors import ConfigurationError, Fault, RequestRefusedError
+from iam_guard.http.edge import EdgeSettings
+from iam_guard.http.response import denial_for_refusal
+from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
+from iam_guard.sidecar.ext_authz.reading import PARTIAL_BODY, unclear
+from iam_guard.sidecar.ext_authz.settings import HttpDoor, refuse_other_path
+from iam_guard.sidecar.original import Fields, OriginalRequest
+
+_logger = logging.getLogger("iam_guard")
+
+#: Set by Envoy on every call: what the client wants to upgrade its connection to, or nothing.
+UPGRADE = b"x-original-upgrade"
+#: Takes headers off the client's request.
+_REMOVE = b"x-envoy-auth-headers-to-remove"
+# Of the call itself, or told by a header of its own.
+_OF_THE_CALL = frozenset({b"connection", b"content-length", b"expect", b"host", b"keep-alive", b"te", b"trailer",
+                          b"transfer-encoding", b"upgrade", PARTIAL_BODY, UPGRADE})
+# What proxies write about certificates; Envoy tells of those over gRPC only.
+_CERTIFICATES = re.compile(rb"client-cert(?:-chain)?|ssl-client-.*|x-(?:forwarded-)?client-cert|x-ssl-client-.*|"
+                           rb"x-amzn-mtls-.*")
+#: Longest body that is read.
+_MAX_BODY = 8 * 1024 * 1024
+
+
+class HttpApp:
+    """Answers every path with a decision about that very path.
+
+    Args:
+        asker: Decides.
+        door: How Envoy calls.
+        edge: The addresses of Envoys (``trusted_proxies``), and which headers belong to the guard.
+    """
+
+    def __init__(self, asker: Asker, door: HttpDoor, edge: EdgeSettings) -> None:
+        self._asker = asker
+        self._door = door
+        self._edge = edge
+        self._prefix = door.path_prefix.encode("ascii")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call.
+
+        Raises:
+            ConfigurationError: the server sent a kind of scope that is no call.
+        """
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "access denied"})
+        elif scope["type"] == "http":
+            await _send(await self._answer(scope, receive), scope["method"] == "HEAD", send)
+        else:
+            raise ConfigurationError(Fault(f"'{scope['type']}' connections cannot be judged and are refused"))
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        try:
+            self._check_peer(scope)
+            original = self._original(scope)
+            body = await _body(scope, receive)
+        except RequestRefusedError as error:
+            _logger.warning("a call for external authorization is denied: %s", error.description)
+            denial = denial_for_refusal(error)
+            return Answer(denial.status, denial.headers, denial.body, allowed=False, outcome="ambiguous")
+        answer = await self._asker.ask(original, body)
+        return answer if answer.outcome == PREFLIGHT else for_subrequest(answer)
+
+    def _check_peer(self, scope: Mapping[str, Any]) -> None:
+        """Let in those whose word about a client counts; who reaches a Unix socket is one of them."""
+        client, server = scope.get("client"), scope.get("server")
+        local = client is None and server is not None and server[1] is None
+        if not (local or (client is not None and self._edge.proxies.judge(client[0])[1])):
+            raise RequestRefusedError("Only trusted proxies may ask here.", status=403, code="untrusted-peer")
+
+    def _original(self, scope: Mapping[str, Any]) -> OriginalRequest:
+        fields: Fields = tuple([(name.lower(), value) for name, value in scope["headers"]])
+        hosts = [value for name, value in fields if name == b"host"]
+        if len(hosts) > 1:
+            raise unclear("it names two hosts")
+        kept = tuple([field for field in fields if field[0] not in _OF_THE_CALL
+                      and not _CERTIFICATES.fullmatch(field[0].replace(b"_", b"-"))])
+        client = scope.get("client")
+        return OriginalRequest(scope["method"], self._target(scope), scope.get("scheme", "http"),
+                               hosts[0].decode("latin-1") if hosts else "", client[0] if client else "", kept,
+                               scope.get("http_version", "1.1"), self._is_websocket(scope["method"], fields))
+
+    def _target(self, scope: Mapping[str, Any]) -> bytes:
+        """What the client asked for: the target of the call without the prefix."""
+        raw: bytes = scope.get("raw_path") or b""
+        target = raw[len(self._prefix):]
+        if not raw.startswith(self._prefix) or not target.startswith(b"/"):
+            raise unclear(f"its call is not below '{self._door.path_prefix}/'")
+        query: bytes = scope.get("query_string") or b""
+        return target + b"?" + query if query else target
+
+    def _is_websocket(self, method: str, fields: Fields) -> bool:
+        told = [value.strip().lower() for name, value in fields if name == UPGRADE]
+        called = [name for name, _ in fields if name in (b"upgrade", b"sec-websocket-key")]
+        if self._door.upgrades == "never":
+            if called:
+                raise unclear("it may be a WebSocket, of which this door is not told")
+            return False
+        if len(told) != 1:
+            raise unclear(f"it has to send {UPGRADE.decode()} once")
+        if told[0] in (b"", b"-"):
+            return False
+        if told[0] != b"websocket" or method != "GET":
+            raise unclear("it asks for another protocol")
+        return True
+
+
+async def _body(scope: Mapping[str, Any], receive: Receive) -> bytes | None:
+    """The client's whole body; ``None`` when Envoy did not hand it over, or cut it."""
+    partial = [value for name, value in scope["headers"] if name.lower() == PARTIAL_BODY]
+    if partial != [b"false"]:
+        return None
+    found = b""
+    while len(found) <= _MAX_BODY:
+        message: Message = await receive()
+        if message["type"] != "http.request":
+            return None
+        found += message.get("body", b"")
+        if not message.get("more_body"):
+            return found
+    return None
+
+
+async def _send(answer: Answer, without_body: bool, send: Send) -> None:
+    headers = [field for field in answer.headers if field[0] != b"content-length"]
+    if answer.remove:
+        headers.append((_REMOVE, ", ".join(answer.remove).encode("latin-1")))
+    headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if without_body else answer.body})
+
+
+def make_http_app(asker: Asker, door: HttpDoor, edge: EdgeSettings, *, unix: bool = False) -> HttpApp:
+    """The application for a listener of its own.
+
+    Args:
+        asker: Decides.
+        door: How Envoy calls.
+        edge: The addresses of Envoys, and which headers belong to the guard.
+        unix: The listener is a Unix socket, so that no addresses are needed.
+
+    Raises:
+        ConfigurationError: nobody may ask, or the guard would decide on another path than Envoy sends on.
+    """
+    refuse_other_path(edge)
+    if not unix and not edge.trusts_anybody:
+        raise ConfigurationError(Fault("no proxy may ask for external authorization",
+                                       "list the addresses of your Envoys, or listen on a Unix socket",
+                                       "/edge/trusted_proxies"))
+    return HttpApp(asker, door, edge)
