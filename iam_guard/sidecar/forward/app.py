@@ -97,7 +97,7 @@ def _is_local(scope: Mapping[str, Any]) -> bool:
 
 def _refusal(error: RequestRefusedError) -> Answer:
     denial = denial_for_refusal(error)
-    return Answer(denial.status, denial.headers, denial.body, allowed=False, outcome="ambiguous")
+    return Answer(denial.status, denial.headers, denial.body, allowed=False, outcome=error.code)
 
 
 def make_forward_app(asker: Asker, doors: Iterable[ForwardDoor], edge: EdgeSettings, *,

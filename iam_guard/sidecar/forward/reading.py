@@ -118,7 +118,9 @@ def _own_line(scope: Mapping[str, Any], door: ForwardDoor, headers: Fields) -> t
 def _rest(scope: Mapping[str, Any], door: ForwardDoor) -> bytes:
     """What follows the path of the door in the call; the call's query belongs to it only where there is a path."""
     raw: bytes = scope.get("raw_path") or str(scope["path"]).encode("utf-8", "surrogateescape")
-    rest = raw[len(door.at.encode()):]
+    if not raw.startswith(at := door.at.encode()):
+        raise unclear("its call spells the path of the door in another way")
+    rest = raw[len(at):]
     query: bytes = scope.get("query_string") or b""
     return rest + b"?" + query if rest and query else rest
 

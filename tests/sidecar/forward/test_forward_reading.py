@@ -217,6 +217,8 @@ def test_the_request_line_counts_where_the_operator_says_so_and_nobody_contradic
     for name in ("x-forwarded-method", "x-forwarded-uri"):
         assert refused(door, **decisions({**rest, name: FORWARDED[name]}, "/decisions/a"))
     assert "no target" in refused(door, **decisions(rest, "/decisions"))
+    for raw in (b"/%64ecisions/docs/1", b"/decision%73/docs/1"):
+        assert "in another way" in refused(door, **{**decisions(rest, "/decisions/docs/1"), "raw_path": raw})
 
 
 # --- Settings ---

@@ -58,6 +58,7 @@ def test_a_description_by_the_client_changes_nothing(door: Door, name: str, spel
         assert get(door, "/docs/1", sent, "DELETE") == 403
         assert get(door, "/docs/1", [lie] * again) == 401
         assert door.app.seen == []
+        assert get(door, "/at-home", sent) == 200
         assert get(door, "/docs/1", sent) == 200
         assert [one["target"] for one in door.app.seen] == ["/docs/1"]
 
