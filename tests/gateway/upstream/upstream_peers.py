@@ -89,6 +89,7 @@ class Scripted:
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
+        await self._tell()
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 await self._script(reader, writer, self)
@@ -97,8 +98,11 @@ class Scripted:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
             self.open -= 1
-            async with self.changed:
-                self.changed.notify_all()
+            await self._tell()
+
+    async def _tell(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
 
     async def head(self, reader: asyncio.StreamReader) -> bytes:
         head = await reader.readuntil(b"\r\n\r\n")
