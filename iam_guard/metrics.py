@@ -7,6 +7,7 @@ label ever holds a principal, an ARN or a path. Needs the extra ``metrics``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, make_asgi_app
@@ -53,29 +54,33 @@ class GuardMetrics:
         refresher: Keeps the policies fresh.
         authenticator: Has the issuers' keys.
         name: What the door is called in labels.
+        doors: Further doors, by what they are called in labels.
     """
 
     def __init__(self, door: Counts | None = None, *, refresher: Refreshes | None = None,
-                 authenticator: KeySources | None = None, name: str = "asgi") -> None:
-        self._door, self._refresher, self._authenticator, self._name = door, refresher, authenticator, name
+                 authenticator: KeySources | None = None, name: str = "asgi",
+                 doors: Mapping[str, Counts] = MappingProxyType({})) -> None:
+        self._refresher, self._authenticator = refresher, authenticator
+        self._doors = dict(doors) if door is None else {name: door, **doors}
 
     def collect(self) -> Iterator[Metric]:
         """The figures as they are now."""
-        if self._door is not None:
-            yield from self._of_requests(self._door.counts)
+        if self._doors:
+            yield from self._of_requests({name: door.counts for name, door in self._doors.items()})
         if self._refresher is not None:
             yield from _of_policies(self._refresher.status())
         if self._authenticator is not None:
             yield from _of_keys(self._authenticator.key_sources)
 
-    def _of_requests(self, counts: Mapping[str, int]) -> Iterator[Metric]:
+    def _of_requests(self, counted: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
         decisions = CounterMetricFamily("iam_guard_decisions", "Requests by outcome",
                                         labels=("decision", "mode", "front_door"))
-        for outcome in DECISIONS:
-            decisions.add_metric((outcome, _MODE, self._name), counts.get(outcome, 0))
+        for name, counts in counted.items():
+            for outcome in DECISIONS:
+                decisions.add_metric((outcome, _MODE, name), counts.get(outcome, 0))
         yield decisions
         unmapped = CounterMetricFamily("iam_guard_unmapped", "Requests that no rule maps")
-        unmapped.add_metric((), counts.get("unmapped", 0))
+        unmapped.add_metric((), sum(counts.get("unmapped", 0) for counts in counted.values()))
         yield unmapped
 
 

@@ -27,7 +27,7 @@ def read_issuers(section: Iterable[Mapping[str, Any]], origin: Origin) -> tuple[
     found = []
     for index, value in enumerate(section):
         at = f"/issuers/{index}"
-        issuer = origin.attempt(faults, "", partial(_issuer, value, origin, at))
+        issuer = origin.attempt(faults, "", partial(read_issuer_at, value, origin, at))
         found += [issuer] if issuer else []
     if not faults:
         origin.attempt(faults, "/issuers", lambda: check_issuers(found))
@@ -36,7 +36,12 @@ def read_issuers(section: Iterable[Mapping[str, Any]], origin: Origin) -> tuple[
     return tuple(found)
 
 
-def _issuer(value: Mapping[str, Any], origin: Origin, at: str) -> Issuer:
+def read_issuer_at(value: Mapping[str, Any], origin: Origin, at: str) -> Issuer:
+    """Make the issuer that the settings have at a JSON pointer.
+
+    Raises:
+        ConfigurationError: with what is wrong with it.
+    """
     if "secret" in value:
         value = _with_secret(value, read_secret(value["secret"], origin, f"{at}/secret"))
     settings = read_value(value, IssuerSettings, file=origin.file, position=origin.position, base=at)

@@ -99,8 +99,17 @@ def directory_opener(settings: SettingsFile, origin: Origin) -> Callable[[], Dir
     Raises:
         ConfigurationError: its URL holds a password, or the secret it refers to is not there.
     """
+    return partial(_open, directory_url(settings, origin))
+
+
+def directory_url(settings: SettingsFile, origin: Origin) -> str:
+    """The URL of the directory that the settings name.
+
+    Raises:
+        ConfigurationError: it holds a password, or the secret it refers to is not there.
+    """
     place = settings.store if isinstance(settings.store, StoreSettings) else StoreSettings(settings.store)
-    return partial(_open, _url(settings, place, origin))
+    return _url(settings, place, origin)
 
 
 def _open(url: str) -> DirectoryStore:

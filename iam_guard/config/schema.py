@@ -16,6 +16,9 @@ from iam_guard.http.openapi import OperationNaming
 from iam_guard.http.resource_metadata import ResourceMetadata
 from iam_guard.http.response import DenialStyle
 from iam_guard.identity.sigv4.rules import SignatureRules
+from iam_guard.model import DEFAULT_ACCOUNT
+from iam_guard.sidecar.listening import check_address
+from iam_guard.sidecar.settings import SidecarSettings
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
@@ -135,6 +138,40 @@ class RevocationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     max_unsynced: Seconds = 300.0
 
 
+class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An issuer whose tokens open roles of the directory.
+
+    Attributes:
+        issuer: As under ``issuers``; its audiences are the client ids.
+        accounts: Accounts whose roles may trust it.
+    """
+
+    issuer: dict[str, Any]
+    accounts: tuple[str, ...] = (DEFAULT_ACCOUNT,)
+
+
+class TokenServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The token service of the directory in ``store``, served as a door of the sidecar.
+
+    Attributes:
+        issuer: The URL that clients reach it at.
+        audience: What its tokens are for.
+        keys: The file with the signing keys (``iam-guard token keys``).
+        providers: Other issuers whose tokens open roles.
+        listen: A listener of its own; without it, the one that the doors of the sidecar share.
+    """
+
+    issuer: str
+    audience: str | tuple[str, ...]
+    keys: str
+    providers: tuple[ProviderSettings, ...] = ()
+    listen: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the address."""
+        check_address(self.listen, "/listen")
+
+
 class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``iam-guard.yaml``.
 
@@ -160,6 +197,8 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         docs_public: Open the application's documentation pages and their schema.
         allow_anonymous: Ask the policies about callers without credentials instead of answering 401.
         strict: Refuse to start with a route of the application that is not mapped.
+        sidecar: Doors for proxies and programs that ask for decisions.
+        tokens: The token service, as a door of the sidecar.
         development: Let samples pass that must never reach production.
     """
 
@@ -184,6 +223,8 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     docs_public: bool = False
     allow_anonymous: bool = False
     strict: bool = True
+    sidecar: SidecarSettings | None = None
+    tokens: TokenServiceSettings | None = None
     development: bool = False
 
     def __post_init__(self) -> None:

@@ -1,0 +1,81 @@
+"""The section ``sidecar`` of the settings file: which doors there are, and where."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
+from iam_guard.sidecar.listening import Address, check_address, read_address
+
+#: Where decisions are asked for, and where the sidecar itself is looked after.
+DECISIONS, CONTROL = "127.0.0.1:8181", "127.0.0.1:8182"
+
+
+class ForwardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Doors for forward authorization.
+
+    Attributes:
+        doors: One for each kind of proxy.
+        listen: A listener of their own; without it, the one that doors share.
+    """
+
+    doors: tuple[ForwardDoor, ...]
+    listen: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the address and the paths."""
+        check_address(self.listen, "/listen")
+        check_doors(self.doors)
+
+
+class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the sidecar is looked after: health, metrics, status and reload.
+
+    Attributes:
+        listen: Its listener, which no door shares.
+        name: Of this sidecar: its resource is ``iam-guard:sidecar/NAME``.
+        hosts: Host names by which it is called, besides ``localhost``, the loopback addresses and its own address.
+        open_metrics: Anybody who reaches the listener may read the metrics; otherwise policies say who.
+    """
+
+    listen: str = CONTROL
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
+    hosts: tuple[str, ...] = ()
+    open_metrics: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the address."""
+        check_address(self.listen or "?", "/listen")
+
+
+class SidecarSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Doors for proxies and programs that ask for decisions.
+
+    Attributes:
+        listen: The listener that doors share: ``HOST:PORT`` or ``unix:PATH``.
+        forward: Doors for forward authorization; a list is ``doors``.
+        control: Where the sidecar is looked after.
+        grace_seconds: How long calls that are under way may take when it stops.
+    """
+
+    listen: str = DECISIONS
+    forward: tuple[ForwardDoor, ...] | ForwardSettings = ()
+    control: ControlSettings = ControlSettings()
+    grace_seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10
+
+    def __post_init__(self) -> None:
+        """Check the addresses and the paths."""
+        check_address(self.listen or "?", "/listen")
+        if isinstance(self.forward, tuple):
+            check_doors(self.forward)
+
+    @property
+    def forward_doors(self) -> ForwardSettings:
+        """Doors for forward authorization, whichever way they are written."""
+        return self.forward if isinstance(self.forward, ForwardSettings) else ForwardSettings(doors=self.forward)
+
+    def address(self, own: str) -> Address:
+        """Where a door listens: at an address of its own, or at the one that is shared."""
+        return read_address(own or self.listen)
