@@ -29,16 +29,16 @@ from iam_guard.identity.dpop import DPoP, DPoPTokens
 from iam_guard.identity.introspection import Introspection, IntrospectionReader
 from iam_guard.identity.introspection_call import ClientSecret
 from iam_guard.identity.issuer import Issuer
-from iam_guard.identity.jwt import JWTAuthenticator, TokenIdentity
+from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.identity.known_peers import Host, KnownPeers, TrustDomain
 from iam_guard.identity.namesakes import Namer, check_namesakes
 from iam_guard.identity.nonces import Nonces
 from iam_guard.identity.one_credential import Way
 from iam_guard.identity.replay import MemoryReplayCache
 from iam_guard.identity.settings import build_mapping
+from iam_guard.identity.token_identity import IsRevoked
 
 T = TypeVar("T")
-IsRevoked = Callable[[TokenIdentity], bool]
 AT = "/credentials"
 
 
@@ -50,7 +50,7 @@ def credential_ways(settings: SettingsFile, origin: Origin, metadata_url: str,
         settings: What to make.
         origin: Where it stands.
         metadata_url: What challenges point to; empty for nothing.
-        is_revoked: Asked about every signed token.
+        is_revoked: Asked about every token.
 
     Raises:
         ConfigurationError: with what is wrong with them; two could make the same names; or there is no way at all.
@@ -105,7 +105,8 @@ class _WayMaker:
                 f"{AT}/introspection/signed", "signed tokens have one reader", "leave it out, or empty 'issuers'"))
         found: list[JWTAuthenticator | IntrospectionReader] = [] if signed is None else [signed]
         if told is not None:
-            found.append(IntrospectionReader(self._placed("/introspection", lambda: self._introspection(told))))
+            found.append(IntrospectionReader(self._placed("/introspection", lambda: self._introspection(told)),
+                                             is_revoked=self._is_revoked))
         return Readers(*found) if found else None
 
     def _introspection(self, told: IntrospectionSettings) -> Introspection:

@@ -19,7 +19,7 @@ def read_revocation_file(settings: SettingsFile, origin: Origin) -> RevocationFi
         return None
     if isinstance(told, str):
         told = RevocationSettings(told)
-    if not settings.issuers:
-        raise ConfigurationError(origin.fault("/revocations", "nothing can be revoked without 'issuers'",
-                                              "leave it out; introspection and API keys have ends of their own"))
+    if not settings.issuers and settings.credentials.introspection is None:
+        raise ConfigurationError(origin.fault("/revocations", "nothing can be revoked without tokens",
+                                              "leave it out; keys and certificates have ends of their own"))
     return RevocationFile(origin.path(told.file), poll_seconds=told.poll_seconds, max_unsynced=told.max_unsynced)

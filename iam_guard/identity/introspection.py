@@ -26,6 +26,7 @@ from iam_guard.identity.discovery import is_key_url
 from iam_guard.identity.fetch import FetchError, new_client
 from iam_guard.identity.introspection_call import ClientSecret, ask
 from iam_guard.identity.token import malformed
+from iam_guard.identity.token_identity import IsRevoked, TokenIdentity, check_revocation, identity_of
 from iam_guard.identity.token_reader import ReadToken, looks_signed
 from iam_guard.model import Principal
 
@@ -92,10 +93,11 @@ def _faults(told: Introspection) -> list[Fault]:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """An answer: a token, or why there is none, and until when it is believed."""
+    """An answer: a token, or why there is none, and until when it is believed; and what it is revoked by."""
 
     token: ReadToken | AuthenticationError
     until: float
+    identity: TokenIdentity | None = None
 
 
 class IntrospectionReader:
@@ -104,13 +106,14 @@ class IntrospectionReader:
     Args:
         introspection: Whom to ask.
         cache_size: How many answers are kept, good and bad ones apart.
+        is_revoked: Asked about every token on every request; must not block.
         clock: Seconds since the epoch.
         http: Client for asking, closed by whoever made it; by default one is made here.
     """
 
-    def __init__(self, introspection: Introspection, *, cache_size: int = 4096,
+    def __init__(self, introspection: Introspection, *, cache_size: int = 4096, is_revoked: IsRevoked | None = None,
                  clock: Callable[[], float] | None = None, http: httpx.AsyncClient | None = None) -> None:
-        self._told = introspection
+        self._told, self._is_revoked = introspection, is_revoked
         self._clock = clock or SteadyClock()
         self._http = new_client() if http is None else http
         self._is_own_http = http is None
@@ -145,6 +148,8 @@ class IntrospectionReader:
         if isinstance(known.token, AuthenticationError):
             refusal = known.token
             raise AuthenticationError(refusal.description, code=refusal.code, detail=refusal.detail)
+        if self._is_revoked is not None and known.identity is not None:
+            check_revocation(self._is_revoked, known.identity)
         return known.token
 
     async def _asked(self, digest: bytes, token: bytes) -> _Known:
@@ -195,7 +200,7 @@ def _read(answer: Mapping[str, Any], told: Introspection, now: float, *, believe
     if not is_name(claims.get("sub")):
         raise AuthenticationError("The access token has no usable subject", detail="'sub' is absent or no plain text")
     token = ReadToken(_principal(claims, told, expires_at + told.leeway), read_confirmation(claims), _type(claims))
-    return _Known(token, min(believed_until, expires_at))
+    return _Known(token, min(believed_until, expires_at), identity_of(claims, told.issuer))
 
 
 def _principal(claims: Mapping[str, Any], told: Introspection, expires_at: float) -> Principal:

@@ -32,6 +32,7 @@ from iam_guard.identity.jwt_svid import SpiffeMapping, trust_domain_of
 from iam_guard.identity.key_sources import is_fetched, open_key_source
 from iam_guard.identity.keys import Algorithm, KeySet, VerificationKey
 from iam_guard.identity.token import MAX_TOKEN, UnverifiedToken, malformed, read_token
+from iam_guard.identity.token_identity import TokenIdentity, check_revocation, identity_of
 from iam_guard.identity.token_reader import ReadToken, looks_signed
 from iam_guard.model import EMPTY, Principal
 
@@ -41,23 +42,6 @@ if TYPE_CHECKING:
 #: One text for every reason that would tell a forger which part to try next (wire contracts, section 11).
 NOT_VALID = "The access token is not valid"
 RESOLVER_DEADLINE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class TokenIdentity:
-    """What a token is revoked by; its text is not, since that could be written in several ways.
-
-    Attributes:
-        issuer: Its ``iss``.
-        token_id: Its ``jti``; ``""`` when it has none.
-        subject: Its ``sub``.
-        issued_at: Its ``iat``; ``None`` when it has none.
-    """
-
-    issuer: str
-    token_id: str
-    subject: str
-    issued_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +167,7 @@ class JWTAuthenticator:
         elif now >= known.source.due_at:
             known.source.look_for_news()
         if self._is_revoked is not None:
-            _check_revocation(self._is_revoked, known.identity)
+            check_revocation(self._is_revoked, known.identity)
         return known.principal
 
     async def check_again(self, request: HTTPRequest) -> None:
@@ -204,7 +188,7 @@ class JWTAuthenticator:
         elif now >= known.source.due_at:
             known.source.look_for_news()
         if self._is_revoked is not None:
-            _check_revocation(self._is_revoked, known.identity)
+            check_revocation(self._is_revoked, known.identity)
         return ReadToken(known.principal, known.confirmation)
 
     async def _verify(self, token: bytes, now: float, *, bound: bool = False) -> _Verified:
@@ -221,7 +205,7 @@ class JWTAuthenticator:
             claims, issuer.claims, issuer=issuer.issuer, expires_at=expires_at + issuer.leeway, groups=groups
         )
         until = min(expires_at, now + self._cache_seconds, source.good_until)
-        return _Verified(principal, _identity(claims, issuer), until, source, keys, read_confirmation(claims))
+        return _Verified(principal, identity_of(claims, issuer.issuer), until, source, keys, read_confirmation(claims))
 
     def _choose_issuer(self, token: UnverifiedToken) -> _Trust:
         name = token.claims.get("iss")
@@ -259,19 +243,3 @@ async def _resolved(resolve: GroupsResolver, claims: Mapping[str, Any], issuer: 
             return tuple(dict.fromkeys(await resolve(claims)))
     except Exception as error:
         raise UnavailableError(f"the groups of a caller of '{issuer.issuer}' could not be resolved") from error
-
-
-def _identity(claims: Mapping[str, Any], issuer: Issuer) -> TokenIdentity:
-    token_id = claims.get("jti", "")
-    if not isinstance(token_id, str):
-        raise malformed("'jti' is not a text")
-    return TokenIdentity(issuer.issuer, token_id, claims["sub"], claims.get("iat"))
-
-
-def _check_revocation(is_revoked: Callable[[TokenIdentity], bool], identity: TokenIdentity) -> None:
-    try:
-        revoked = is_revoked(identity)
-    except Exception as error:
-        raise UnavailableError("whether a token is revoked could not be found out") from error
-    if revoked:
-        raise AuthenticationError("The access token was revoked", detail="the token is revoked")

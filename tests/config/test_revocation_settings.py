@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
+import httpx
 import jwt
 import pytest
 
@@ -90,5 +93,34 @@ def test_a_list_that_cannot_be_read_stops_the_start(settings: Path, content: str
 
 def test_without_issuers_nothing_can_be_revoked(settings: Path) -> None:
     settings.write_text(SETTINGS.replace(SETTINGS.splitlines()[2], "issuers: []") + "revocations: revoked.json\n")
-    with pytest.raises(ConfigurationError, match="nothing can be revoked without 'issuers'"):
+    with pytest.raises(ConfigurationError, match="nothing can be revoked without tokens"):
         load_settings(settings).build()
+
+
+def test_introspected_tokens_can_be_revoked_too(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IAM_GUARD_TEST_CLIENT_SECRET", "s3cret")
+    settings.write_text("policies: iam\nroutes: routes.yaml\nissuers: []\nrevocations: revoked.json\n"
+                        "credentials: {introspection: {url: 'https://idp.example/ask', issuer: 'https://idp.example', "
+                        "audience: orders, client_id: o, client_secret: {env: IAM_GUARD_TEST_CLIENT_SECRET}}}\n")
+    add_revocations(settings.with_name("revoked.json"), RevokedToken(issuer=IDP, id="a"))
+
+    async def answer(asked: httpx.Request) -> httpx.Response:
+        name = parse_qs(asked.content.decode())["token"][0]
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps({
+            "active": True, "aud": "orders", "sub": "ann", "exp": int(time.time()) + 600, "jti": name}).encode()))
+
+    monkeypatch.setattr("iam_guard.identity.introspection.new_client",
+                        lambda: httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+
+    async def run() -> list[bool]:
+        async with load_settings(settings).build() as wiring:
+            return [await accepts(wiring, one) for one in "ab"]
+
+    async def accepts(wiring: Wiring, name: str) -> bool:
+        try:
+            asked = HTTPRequest(headers=((b"authorization", f"Bearer {name}".encode()),))
+            return await wiring.authenticator.authenticate(asked) is not None
+        except AuthenticationError:
+            return False
+
+    assert asyncio.run(run()) == [False, True]

@@ -21,6 +21,7 @@ from iam_guard.identity.claims import Claim, ClaimMapping
 from iam_guard.identity.client_certificate import CertificateSource, Place
 from iam_guard.identity.introspection import Introspection, IntrospectionReader
 from iam_guard.identity.introspection_call import ClientSecret
+from iam_guard.identity.token_identity import TokenIdentity
 from iam_guard.model import Principal
 
 URL = "https://server.example.com/introspect"
@@ -309,3 +310,34 @@ def test_its_own_client_is_closed() -> None:
             await own._http.get(URL)
 
     asyncio.run(run())
+
+
+def test_a_token_that_was_revoked_here() -> None:
+    """The issuer may not hear of it for a while; what is revoked is named by the answer, not by the token's text."""
+    asked: list[TokenIdentity] = []
+
+    def is_revoked(identity: TokenIdentity) -> bool:
+        asked.append(identity)
+        return len(asked) > 1
+
+    server = Issuer(active(jti="t-1"))
+    door = IntrospectionReader(told(), is_revoked=is_revoked, clock=FakeClock(),
+                               http=httpx.AsyncClient(transport=httpx.MockTransport(server)))
+    assert ask(door).subject == "alice"
+    assert refusal(door, "mF_9.B5f-4.1JqM").description == "The access token was revoked"
+    assert len(server.asked) == 1  # an answer that is believed is no excuse
+    assert asked == [TokenIdentity(IDP, "t-1", "alice", NOW - 10)] * 2
+
+
+def test_a_list_that_cannot_be_read_lets_nobody_in() -> None:
+    def is_revoked(identity: TokenIdentity) -> bool:
+        raise OSError
+
+    door = IntrospectionReader(told(), is_revoked=is_revoked, clock=FakeClock(),
+                               http=httpx.AsyncClient(transport=httpx.MockTransport(Issuer(active()))))
+    with pytest.raises(UnavailableError):
+        ask(door)
+
+
+def test_a_name_that_nobody_could_revoke() -> None:
+    refusal(reader(Issuer(active(jti=7))))
