@@ -121,7 +121,7 @@ async def _body(scope: Mapping[str, Any], receive: Receive) -> bytes | None:
     partial = [value for name, value in scope["headers"] if name.lower() == PARTIAL_BODY]
     if partial != [b"false"]:
         return None
-    found = b""
+    found: bytes = b""
     while len(found) <= _MAX_BODY:
         message: Message = await receive()
         if message["type"] != "http.request":
@@ -134,11 +134,19 @@ async def _body(scope: Mapping[str, Any], receive: Receive) -> bytes | None:
 
 async def _send(answer: Answer, without_body: bool, send: Send) -> None:
     headers = [field for field in answer.headers if field[0] != b"content-length"]
-    if answer.remove:
-        headers.append((_REMOVE, ", ".join(answer.remove).encode("latin-1")))
+    if removed := _to_remove(answer):
+        headers.append((_REMOVE, b", ".join(removed)))
     headers.append((b"content-length", b"%d" % len(answer.body)))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if without_body else answer.body})
+
+
+def _to_remove(answer: Answer) -> list[bytes]:
+    """Headers of the client that must not reach the upstream: a header of the guard that is empty does not replace."""
+    if not answer.allowed:
+        return []
+    empty = [name for name, value in answer.headers if not value]
+    return [*empty, *(name.encode("latin-1") for name in answer.remove)]
 
 
 def make_http_app(asker: Asker, door: HttpDoor, edge: EdgeSettings, *, unix: bool = False) -> HttpApp:

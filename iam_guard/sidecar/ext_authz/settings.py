@@ -24,7 +24,7 @@ class GrpcDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ConfigurationError: a peer is no address.
     """
 
-    listen: str = "127.0.0.1:9191"
+    listen: str = "127.0.0.1:8183"
     peers: tuple[str, ...] = ("127.0.0.1", "::1")
     seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
 
@@ -51,7 +51,7 @@ class HttpDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ConfigurationError: the prefix is none.
     """
 
-    listen: str = "127.0.0.1:9192"
+    listen: str = "127.0.0.1:8184"
     path_prefix: str = ""
     upgrades: Literal["never", "header"] = "never"
 

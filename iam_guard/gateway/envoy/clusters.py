@@ -1,0 +1,106 @@
+"""Upstreams, and the guard itself, as Envoy calls them: clusters."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.gateway.envoy.shapes import Shape, at, file, http1, http2, seconds, typed
+from iam_guard.gateway.listening import Place
+from iam_guard.gateway.settings import UpstreamSettings
+from iam_guard.gateway.upstream.settings import Address
+
+#: The cluster of the guard; a name that no upstream of the settings gets.
+GUARD = "iam-guard:authorizer"
+
+
+def upstream_name(name: str) -> str:
+    """What the cluster of an upstream is called."""
+    return f"upstream:{name}"
+
+
+def guard_cluster(place: Place, connect: float = 1.0) -> Shape:
+    """The cluster of the guard.
+
+    Args:
+        place: Where it answers over gRPC.
+        connect: Seconds that connecting may take.
+    """
+    return {"name": GUARD, "type": "STATIC" if place.path or _is_address(place.host) else "STRICT_DNS",
+            "connect_timeout": seconds(connect), "typed_extension_protocol_options": http2(),
+            "load_assignment": _endpoints(GUARD, [at(place)])}
+
+
+def upstream_cluster(name: str, upstream: UpstreamSettings, authorities: str) -> Shape:
+    """The cluster of an upstream.
+
+    Args:
+        name: As the settings call it.
+        upstream: What they say.
+        authorities: The file of the system's certificate authorities.
+
+    Raises:
+        ConfigurationError: its servers cannot be one cluster.
+    """
+    servers = [Address.from_url(url) for url in upstream.servers]
+    if len({server.secure for server in servers}) > 1:
+        raise ConfigurationError(Fault("Envoy speaks to all servers of an upstream with TLS, or to none",
+                                       "write http:// or https:// for all", "/servers"))
+    places = [Place(path=one.path) if one.path else Place(one.host, one.port) for one in servers]
+    named = any(not place.path and not _is_address(place.host) for place in places)
+    if named and any(place.path for place in places):
+        raise ConfigurationError(Fault("Envoy takes no Unix sockets beside host names", "write addresses", "/servers"))
+    cluster = upstream_name(name)
+    made: Shape = {
+        "name": cluster, "type": "STRICT_DNS" if named else "STATIC", "lb_policy": "LEAST_REQUEST",
+        "connect_timeout": seconds(upstream.connect_seconds),
+        "typed_extension_protocol_options": http1(upstream.idle_seconds),
+        "load_assignment": _endpoints(cluster, [at(place) for place in places]),
+        "circuit_breakers": {"thresholds": [{"max_connections": upstream.max_connections}]},
+        "outlier_detection": {"consecutive_5xx": upstream.health.bad, "enforcing_consecutive_5xx": 0,
+                              "consecutive_local_origin_failure": upstream.health.bad,
+                              "enforcing_consecutive_local_origin_failure": 100,
+                              "split_external_local_origin_errors": True,
+                              "base_ejection_time": seconds(upstream.health.rest_seconds)},
+    }
+    if upstream.health.path:
+        made["health_checks"] = [_health_check(upstream)]
+    if servers[0].secure:
+        made["transport_socket"] = _tls(upstream, servers[0].host, authorities)
+    return made
+
+
+def _endpoints(cluster: str, addresses: list[Shape]) -> Shape:
+    return {"cluster_name": cluster,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}} for address in addresses]}]}
+
+
+def _health_check(upstream: UpstreamSettings) -> Shape:
+    health = upstream.health
+    return {"timeout": seconds(health.timeout_seconds), "interval": seconds(health.every_seconds),
+            "unhealthy_threshold": health.bad, "healthy_threshold": health.good,
+            "http_health_check": {"path": health.path, "host": health.host,
+                                  "expected_statuses": [{"start": 200, "end": 400}]}}
+
+
+def _tls(upstream: UpstreamSettings, host: str, authorities: str) -> Shape:
+    name = upstream.server_name or host
+    common: Shape = {"validation_context": {
+        "trusted_ca": file(upstream.ca_file or authorities),
+        "match_typed_subject_alt_names": [{"san_type": "IP_ADDRESS" if _is_address(name) else "DNS",
+                                           "matcher": {"exact": name}}]}}
+    if upstream.cert_file:
+        common["tls_certificates"] = [{"certificate_chain": file(upstream.cert_file),
+                                       "private_key": file(upstream.key_file or upstream.cert_file)}]
+    more = {} if _is_address(name) else {"sni": name}
+    return {"name": "envoy.transport_sockets.tls",
+            "typed_config": typed("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                                  common_tls_context=common, **more)}
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,52 @@
+"""What happens to a request inside Envoy: the guard's headers are taken off, the guard is asked, and it is sent on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from iam_guard.gateway.envoy.clusters import GUARD
+from iam_guard.gateway.envoy.shapes import Shape, seconds, typed
+
+#: What the guard drops whatever a client says (see :class:`iam_guard.http.edge.EdgeSettings`).
+_RESERVED_PREFIXES = ("x-guard-", "x-iam-", "x-original-", "x-rewrite-")
+_RESERVED = ("x-http-method", "x-http-method-override", "x-method-override")
+
+
+def filters(own_headers: Iterable[str], *, body_bytes: int = 0, certificates: bool = False,
+            seconds_to_decide: float = 2.0) -> list[Shape]:
+    """The chain.
+
+    Args:
+        own_headers: Names that the guard sets on requests.
+        body_bytes: How much of a body the guard is handed over, for clients that sign theirs; 0 for nothing.
+        certificates: Tell the guard the certificate of the client.
+        seconds_to_decide: How long the guard may take.
+    """
+    return [_taking_off(own_headers), _asking(body_bytes, certificates, seconds_to_decide),
+            {"name": "envoy.filters.http.router",
+             "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)}]
+
+
+def _taking_off(own_headers: Iterable[str]) -> Shape:
+    """Headers that belong to the guard: no client sends them, and no client sees those of an upstream (threat G10).
+
+    It stands before the guard, since what routes take off is taken off after the guard has set its own.
+    """
+    names = sorted({name.lower() for name in own_headers} | set(_RESERVED))
+    prefixes = [{"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in _RESERVED_PREFIXES]
+    seen = [one for one in names if one not in _RESERVED]
+    return {"name": "envoy.filters.http.header_mutation", "typed_config": typed(
+        "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        mutations={"request_mutations": [*({"remove": name} for name in names), *prefixes],
+                   "response_mutations": [*({"remove": name} for name in seen), *prefixes[:2]]})}
+
+
+def _asking(body_bytes: int, certificates: bool, patience: float) -> Shape:
+    more: Shape = {}
+    if body_bytes:
+        more["with_request_body"] = {"max_request_bytes": body_bytes, "allow_partial_message": True,
+                                     "pack_as_bytes": True}
+    return {"name": "envoy.filters.http.ext_authz", "typed_config": typed(
+        "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", transport_api_version="V3", failure_mode_allow=False,
+        status_on_error={"code": "ServiceUnavailable"}, include_peer_certificate=certificates, encode_raw_headers=True,
+        grpc_service={"envoy_grpc": {"cluster_name": GUARD}, "timeout": seconds(patience)}, **more)}

@@ -1,0 +1,121 @@
+"""The whole configuration of an Envoy that does what the section ``gateway`` says."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.gateway.envoy.clusters import guard_cluster, upstream_cluster
+from iam_guard.gateway.envoy.filters import filters
+from iam_guard.gateway.envoy.routes import route_table
+from iam_guard.gateway.envoy.shapes import Shape, at, file, seconds, typed
+from iam_guard.gateway.listening import Place
+from iam_guard.gateway.settings import GatewaySettings, TLSSettings
+
+#: Bytes of a connection that wait in Envoy at most; its default is meant for the inside of a network.
+_BUFFER = 65_536
+_HEADERS_KILOBYTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an Envoy has to know beside the section ``gateway``.
+
+    Attributes:
+        guard: Where the guard answers over gRPC.
+        own_headers: Names that the guard sets on requests.
+        secret: Headers that carry credentials; only upstreams that are to have them get them.
+        body_bytes: How much of a body the guard is handed over; 0 for nothing.
+        authorities: The file of the system's certificate authorities; by default where OpenSSL looks.
+    """
+
+    guard: Place
+    own_headers: tuple[str, ...] = ()
+    secret: tuple[str, ...] = ("authorization",)
+    body_bytes: int = 0
+    authorities: str = ""
+
+
+def envoy_config(settings: GatewaySettings, around: Surroundings) -> Shape:
+    """The configuration, as its JSON and its YAML say it alike.
+
+    Args:
+        settings: The section ``gateway``, its paths resolved.
+        around: Everything else.
+
+    Raises:
+        ConfigurationError: it asks for something that this Envoy does not do.
+    """
+    if faults := list(_not_done(settings)):
+        raise ConfigurationError(faults)
+    clusters, authorities = [], around.authorities or str(ssl.get_default_verify_paths().openssl_cafile)
+    for name, upstream in settings.upstreams.items():
+        try:
+            clusters.append(upstream_cluster(name, upstream, authorities))
+        except ConfigurationError as refused:
+            faults += [Fault(one.message, one.mend, f"/upstreams/{name}{one.pointer}") for one in refused.faults]
+    if faults:
+        raise ConfigurationError(faults)
+    return {
+        "node": {"id": "iam-guard", "cluster": "iam-guard"},
+        "static_resources": {"listeners": [_listener(settings, around)],
+                             "clusters": [*clusters, guard_cluster(around.guard)]},
+        "overload_manager": {"resource_monitors": [{
+            "name": "envoy.resource_monitors.global_downstream_max_connections",
+            "typed_config": typed("envoy.extensions.resource_monitors.downstream_connections.v3"
+                                  ".DownstreamConnectionsConfig",
+                                  max_active_downstream_connections=settings.limits.max_connections)}]},
+    }
+
+
+def _not_done(settings: GatewaySettings) -> Iterable[Fault]:
+    if settings.assertion is not None:
+        yield Fault("Envoy sends no signed statements", "remove 'assertion', or use the engine 'own'", "/assertion")
+    if settings.limits.max_body_bytes:
+        yield Fault("Envoy does not bound bodies without holding them",
+                    "remove 'max_body_bytes', or use the engine 'own'", "/limits/max_body_bytes")
+
+
+def _listener(settings: GatewaySettings, around: Surroundings) -> Shape:
+    chain: Shape = {"filters": [{"name": "envoy.filters.network.http_connection_manager",
+                                 "typed_config": _manager(settings, around)}]}
+    if settings.tls is not None:
+        chain["transport_socket"] = _tls(settings.tls)
+    place = Place.from_text(settings.listen, "/listen")
+    if place.host == "localhost":
+        place = place._replace(host="127.0.0.1")  # Envoy listens at addresses only
+    return {"name": "clients", "address": at(place),
+            "per_connection_buffer_limit_bytes": _BUFFER, "filter_chains": [chain]}
+
+
+def _manager(settings: GatewaySettings, around: Surroundings) -> Shape:
+    limits, tls = settings.limits, settings.tls
+    return typed(
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix="clients", codec_type="AUTO" if tls else "HTTP1", server_header_transformation="PASS_THROUGH",
+        use_remote_address=True, scheme_header_transformation={"scheme_to_overwrite": "https" if tls else "http"},
+        # The path goes on as it came, and the guard refuses every one that could be read in two ways.
+        normalize_path=False, merge_slashes=False, path_with_escaped_slashes_action="KEEP_UNCHANGED",
+        generate_request_id=False, max_request_headers_kb=_HEADERS_KILOBYTES,
+        request_headers_timeout=seconds(limits.head_seconds),
+        stream_idle_timeout=seconds(max(one.stall_seconds for one in settings.upstreams.values())),
+        drain_timeout=seconds(min(limits.drain_seconds, 5.0)),
+        common_http_protocol_options={"idle_timeout": seconds(limits.keep_seconds),
+                                      "headers_with_underscores_action": "DROP_HEADER"},
+        upgrade_configs=[{"upgrade_type": "websocket"}], route_config=route_table(settings, around.secret),
+        http_filters=filters(around.own_headers, body_bytes=around.body_bytes,
+                             certificates=bool(tls and tls.client_ca_file)))
+
+
+def _tls(tls: TLSSettings) -> Shape:
+    common: Shape = {
+        "tls_params": {"tls_minimum_protocol_version": f"TLSv{tls.minimum.replace('.', '_')}"},
+        "alpn_protocols": ["h2", "http/1.1"],
+        "tls_certificates": [{"certificate_chain": file(tls.cert_file), "private_key": file(tls.key_file)}]}
+    if tls.client_ca_file:
+        common["validation_context"] = {"trusted_ca": file(tls.client_ca_file)}
+    return {"name": "envoy.transport_sockets.tls", "typed_config": typed(
+        "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=common,
+        require_client_certificate=tls.client_required)}
