@@ -6,11 +6,15 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+#: What the parser of targets can hold.
+_LONGEST_TARGET = 65_535
+_TOO_LONG = b"HTTP/1.1 414 URI Too Long\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -57,6 +61,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._in_head = False
         self._ending = False
         self._extensions: dict[str, Any] = {}
+        self.url = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin: from now on a request is waited for, and not for ever."""
@@ -91,8 +96,23 @@ class GatewayProtocol(HttpToolsProtocol):
         self._in_head = False
         self._disarm()
         super().on_headers_complete()
+        if b"://" in self.url and not self.url.startswith(b"/"):
+            self._tell_authority()
         if self.cycle is not None and (self._ending or self._rules.ending):
             self.cycle.keep_alive = False
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be read as a request, and close."""
+        if len(self.url) > _LONGEST_TARGET:
+            self._refuse(_TOO_LONG)
+        else:
+            super().send_400_response(msg)
+
+    def _tell_authority(self) -> None:
+        """Leave an absolute target whole: the guard compares its host with that of the header (threat G01)."""
+        raw = self.url.partition(b"?")[0]
+        self.scope["raw_path"] = raw
+        self.scope["path"] = unquote(raw.decode("latin-1"))
 
     def shutdown(self) -> None:
         """The gateway stops: a request that has begun to arrive is still served."""
