@@ -168,13 +168,13 @@ class App:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         query = b"?" + scope["query_string"] if scope["query_string"] else b""
         seen = {"type": scope["type"], "method": scope.get("method", ""), "body": "",
-                "target": (scope["raw_path"] + query).decode("latin-1"),
-                "headers": [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]]}
+                "target": (scope["raw_path"] + query).decode("latin-1"), "headers": _fields(scope)}
         self.seen.append(seen)
         if scope["type"] == "websocket":
             await self._echo(receive, send)
             return
         seen["body"] = (await self._body(receive)).decode("latin-1")
+        seen["headers"] = _fields(scope)  # this server adds what came after the body
         told = json.dumps(seen).encode()
         await send({"type": "http.response.start", "status": 200, "headers": [
             (b"content-type", b"application/json"), (b"content-length", str(len(told)).encode())]})
@@ -198,3 +198,7 @@ class App:
         """All values of a header of the last request, under every name that a CGI-style application takes for it."""
         return [value for key, value in self.seen[-1]["headers"]
                 if re.sub("[^a-z0-9]", "-", key.lower()) == name.lower()]
+
+
+def _fields(scope: Any) -> list[tuple[str, str]]:
+    return [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]]

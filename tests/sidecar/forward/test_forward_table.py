@@ -66,9 +66,14 @@ def assert_passed(door: Door, kind: str) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_passes_whole_and_is_no_business_of_the_guard(door: Door, chunked: bool) -> None:
-    body = bytes(range(256)) * 2048
+    # HAProxy would pass on headers after a body in chunks, which no rule of it sees: the example refuses such bodies.
+    refused = chunked and door.name == "haproxy"
+    body = bytes(range(256)) * (1 if refused else 2048)
     door.app.seen.clear()
     sent = [*bearer().items(), *[("Transfer-Encoding", "chunked")] * chunked]
     whole = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
     reply = http_call(door.port, "POST", "/docs/1", sent, whole, framed=chunked)
-    assert (reply.status, [one["body"].encode("latin-1") == body for one in door.app.seen]) == (200, [True])
+    if refused:
+        assert (reply.status, door.app.seen) == (411, [])
+    else:
+        assert (reply.status, [one["body"].encode("latin-1") == body for one in door.app.seen]) == (200, [True])
