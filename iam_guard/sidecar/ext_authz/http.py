@@ -18,7 +18,7 @@ from iam_guard.sidecar.original import Fields, OriginalRequest
 
 _logger = logging.getLogger("iam_guard")
 
-#: Set by Envoy on every call: what the client wants to upgrade its connection to, or nothing.
+#: Set by Envoy on every call: what the client wants to upgrade its connection to; otherwise the method, or nothing.
 UPGRADE = b"x-original-upgrade"
 #: Takes headers off the client's request.
 _REMOVE = b"x-envoy-auth-headers-to-remove"
@@ -109,7 +109,7 @@ class HttpApp:
             return False
         if len(told) != 1:
             raise unclear(f"it has to send {UPGRADE.decode()} once")
-        if told[0] in (b"", b"-"):
+        if told[0] in (b"", b"-", method.lower().encode("latin-1")):
             return False
         if told[0] != b"websocket" or method != "GET":
             raise unclear("it asks for another protocol")
