@@ -21,6 +21,7 @@ from iam_guard.store.refresh import PolicyRefresher
 from iam_guard.store.urls import open_store
 from iam_guard.sts.app import token_app
 from iam_guard.sts.key_file import SigningKeyFile
+from iam_guard.sts.last_used import LastUsed
 from iam_guard.sts.mfa import MFADevices
 from iam_guard.sts.service import TokenService
 from iam_guard.sts.web_identity import WebIdentities, WebIdentityProvider
@@ -79,14 +80,15 @@ def make_token_app(url: str, *, issuer: str, audience: str | Sequence[str], keys
     policies = DirectoryPolicyStore(lambda: open_store(url))
     refresher = PolicyRefresher(policies)
     refresher.check()
+    used = LastUsed(store, issuer, clock=clock)
     service = TokenService(
         Guard(refresher, clock=lambda: datetime.fromtimestamp(clock(), UTC)), store, issuer=issuer,
         audience=(audience,) if isinstance(audience, str) else tuple(audience), keys=SigningKeyFile(keys),
-        devices=devices, clock=clock, secrets=session_secrets_of(environment))
+        devices=devices, clock=clock, secrets=session_secrets_of(environment), used=used.role)
     return token_app(
         service, DirectoryAccessKeys(lambda: open_store(url), SecretsOf(environment)), clock=clock,
         identities=WebIdentities(providers, clock=clock) if providers else None,
-        background=(_Opened(store, policies), refresher))
+        used=used.access_key, background=(_Opened(store, policies), refresher, used))
 
 
 class _Opened:

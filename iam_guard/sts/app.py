@@ -46,7 +46,8 @@ class Part(Protocol):
 
 def token_app(service: TokenService, keys: AccessKeys, *, identities: WebIdentities | None = None,
               callers: JWTAuthenticator | None = None, clock: Callable[[], float] = time.time,
-              limit: RateLimit | None = None, background: Sequence[Part] = ()) -> Starlette:
+              limit: RateLimit | None = None, background: Sequence[Part] = (),
+              used: Callable[[str], None] | None = None) -> Starlette:
     """The token service as an ASGI application, to be served at the root of the issuer's host.
 
     Args:
@@ -57,6 +58,7 @@ def token_app(service: TokenService, keys: AccessKeys, *, identities: WebIdentit
         clock: Seconds since the epoch.
         limit: How often one address may ask for tokens.
         background: What else has to be started and closed with the application.
+        used: Told the id of every access key that was shown with its secret.
     """
     subjects = Subjects(OwnSessions(service, clock), service.issuer, identities, callers)
     limit = limit or RateLimit(BURST, PER_SECOND, clock)
@@ -64,7 +66,10 @@ def token_app(service: TokenService, keys: AccessKeys, *, identities: WebIdentit
 
     async def token(request: Request) -> Mapping[str, Any]:
         form = await read_form(request)
-        return await requests.answer(form, await authenticated_client(request, form, keys))
+        client = await authenticated_client(request, form, keys)
+        if client is not None and used is not None:
+            used(client.id)
+        return await requests.answer(form, client)
 
     published = Published(service, clock)
     path = urlsplit(service.issuer).path.rstrip("/")

@@ -53,6 +53,7 @@ class TokenService:
         clock: Seconds since the epoch.
         new_id: Makes the name of a credential.
         secrets: Makes what sessions sign requests with; without it, no session is given for that.
+        used: Told of every role that was assumed.
 
     Raises:
         ConfigurationError: the issuer or the audience has no name.
@@ -60,11 +61,12 @@ class TokenService:
 
     def __init__(self, guard: Guard, store: DirectoryStore, *, issuer: str, audience: str | tuple[str, ...],
                  keys: KeySupply, devices: MFADevices | None = None, clock: Callable[[], float] = time.time,
-                 new_id: Callable[[], str] = new_session_id, secrets: SessionSecrets | None = None) -> None:
+                 new_id: Callable[[], str] = new_session_id, secrets: SessionSecrets | None = None,
+                 used: Callable[[Role], None] | None = None) -> None:
         audiences = (audience,) if isinstance(audience, str) else tuple(audience)
         if not issuer or not audiences or not all(audiences):
             raise ConfigurationError(Fault("the token service or what its tokens are for has no name"))
-        self._guard, self.store, self._clock = guard, store, clock
+        self._guard, self.store, self._clock, self._used = guard, store, clock, used
         self._devices = devices or NoDevices()
         self._mint = Mint(issuer, audiences, keys, clock, new_id, secrets)
         self.issuer, self.audience, self.keys = issuer, audiences, keys
@@ -152,7 +154,10 @@ class TokenService:
         name = wanted.role_session_name
         arn = f"arn:{role.arn.split(':')[1]}:sts::{role.account}:assumed-role/{role.name}/{name}"
         seconds = wanted.duration_seconds or parameters.ROLE_DEFAULT
-        return self._mint.grant(Draft(arn, f"{role.id}:{name}", client, seconds, session, signs))
+        grant = self._mint.grant(Draft(arn, f"{role.id}:{name}", client, seconds, session, signs))
+        if self._used is not None:
+            self._used(role)
+        return grant
 
     # --- users ----------------------------------------------------------------------------------------------
 
