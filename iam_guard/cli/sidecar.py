@@ -69,4 +69,4 @@ async def _run(made: Sidecar) -> None:
 
 def _tell(made: Sidecar, found: dict[Address, Address]) -> None:
     for door in made.doors:
-        note(f"{door.name}: listening at {found[door.address]}")
+        note(f"{door.name}: listening at {found.get(door.address, door.address)}")

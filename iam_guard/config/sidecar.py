@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from iam_guard.asgi.judge import Judge
 from iam_guard.asgi.lifespan import Part
@@ -13,7 +16,7 @@ from iam_guard.asgi.middleware import IAMGuardMiddleware
 from iam_guard.asgi.types import ASGIApp
 from iam_guard.config.place import Origin
 from iam_guard.config.policies import directory_url
-from iam_guard.config.schema import SettingsFile, TokenServiceSettings
+from iam_guard.config.schema import SettingsFile
 from iam_guard.config.settings import Settings
 from iam_guard.config.wiring import Wiring
 from iam_guard.errors import ConfigurationError, Fault
@@ -21,6 +24,8 @@ from iam_guard.http.mapper import RequestMapper
 from iam_guard.sidecar.answer import Asker
 from iam_guard.sidecar.control import Control, OwnHost, control_routes
 from iam_guard.sidecar.doors import Door, apps_by_address
+from iam_guard.sidecar.ext_authz.http import make_http_app
+from iam_guard.sidecar.ext_authz.settings import GrpcDoor, HttpDoor, refuse_other_path
 from iam_guard.sidecar.forward.app import make_forward_app
 from iam_guard.sidecar.health import Health, Readiness
 from iam_guard.sidecar.listening import Address, read_address
@@ -62,7 +67,7 @@ def make_sidecar(settings: Settings) -> Sidecar:
     wiring = origin.attempt(faults, "", settings.build)
     if faults or wiring is None:
         raise ConfigurationError(faults)
-    making = _Making(values, origin, wiring, told)
+    making = _Making(_Plan(values, told, origin), wiring)
     doors = making.all(faults)
     if faults:
         raise ConfigurationError(faults)
@@ -78,42 +83,64 @@ def check_sidecar(values: SettingsFile, origin: Origin) -> None:
     """
     told = values.sidecar or SidecarSettings()
     faults: list[Fault] = []
-    forward = told.forward_doors
-    if not forward.doors and values.tokens is None:
-        faults.append(origin.fault(AT, "no door is named", "add 'forward: [{proxy: nginx}]' or 'tokens: ...'"))
-    if forward.doors and not values.edge.trusts_anybody and not told.address(forward.listen).is_unix:
-        faults.append(origin.fault(f"{AT}/forward", "no proxy may ask for forward authorization", "list the addresses "
-                                   "of your proxies in 'edge.trusted_proxies', or listen at 'unix:PATH'"))
+    plan = _Plan(values, told, origin)
+    doors = plan.all()
+    if len(doors) < 2:
+        faults.append(origin.fault(AT, "no door is named", "add 'forward: [{proxy: nginx}]', or another door"))
+    for name, trusting in (("forward", told.forward_doors.doors), ("ext_authz_http", told.ext_authz_http)):
+        if trusting and not values.edge.trusts_anybody and not plan.address(name).is_unix:
+            faults.append(origin.fault(f"{AT}/{name}", "no proxy may ask here", "list the addresses of your proxies in "
+                                       "'edge.trusted_proxies', or listen at 'unix:PATH'"))
+    if told.ext_authz_grpc is not None or told.ext_authz_http is not None:
+        origin.attempt(faults, "", lambda: refuse_other_path(values.edge))
     if values.tokens is not None and not values.store:
         faults.append(origin.fault("/tokens", "a folder of policies has no users and roles to give sessions to",
                                    "move it into a directory, and write 'store: URL'"))
-    origin.attempt(faults, AT, lambda: apps_by_address(_planned(values, told)))
+    origin.attempt(faults, AT, lambda: apps_by_address(doors))
     if faults:
         raise ConfigurationError(faults)
 
 
-def _planned(values: SettingsFile, told: SidecarSettings) -> list[Door]:
-    """The doors without what answers behind them: enough to see whether they stand in each other's way."""
-    doors = [Door("control", _nobody, read_address(told.control.listen))]
-    forward = told.forward_doors
-    if forward.doors:
-        doors.append(_forward_door(told, _nobody))
-    if values.tokens is not None:
-        doors.append(_token_door(values.tokens, told, _nobody))
-    return doors
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where each door is, whoever answers behind it."""
 
+    values: SettingsFile
+    told: SidecarSettings
+    origin: Origin
 
-def _forward_door(told: SidecarSettings, app: ASGIApp) -> Door:
-    forward = told.forward_doors
-    return Door("forward", app, told.address(forward.listen), frozenset(one.at for one in forward.doors),
-                tuple(one.at for one in forward.doors if one.is_tree))
+    def all(self) -> list[Door]:
+        """Every door that is named, with nobody behind it: enough to see whether they are in each other's way."""
+        told = self.told
+        named = {"forward": told.forward_doors.doors, "ext_authz_grpc": told.ext_authz_grpc,
+                 "ext_authz_http": told.ext_authz_http, "tokens": self.values.tokens, "control": told.control}
+        return [self.door(name, _nobody) for name, wanted in named.items() if wanted]
 
+    def door(self, name: str, app: ASGIApp | None) -> Door:
+        """A door with *app* behind it."""
+        paths, trees = self._places(name)
+        return Door(name, app, self.address(name), frozenset(paths), trees)
 
-def _token_door(tokens: TokenServiceSettings, told: SidecarSettings, app: ASGIApp) -> Door:
-    path = urlsplit(tokens.issuer).path.rstrip("/")
-    paths = (f"{path}/token", f"{path}/caller-identity", f"{path}/jwks.json",
-             f"/.well-known/oauth-authorization-server{path}", f"{path}/.well-known/openid-configuration")
-    return Door("tokens", app, told.address(tokens.listen), frozenset(paths))
+    def address(self, name: str) -> Address:
+        """Where a door listens: at an address of its own, or at the one that is shared."""
+        address = read_address(self._own(name) or self.told.listen)
+        return address._replace(path=str(self.origin.path(address.path))) if address.is_unix else address
+
+    def _own(self, name: str) -> str:
+        told = {"forward": self.told.forward_doors, "ext_authz_grpc": self.told.ext_authz_grpc,
+                "ext_authz_http": self.told.ext_authz_http, "tokens": self.values.tokens, "control": self.told.control}
+        return str(getattr(told[name], "listen", ""))
+
+    def _places(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The paths of a door, and the trees of paths; none where it answers everything."""
+        if name == "forward":
+            doors = self.told.forward_doors.doors
+            return tuple(one.at for one in doors if not one.is_tree), tuple(one.at for one in doors if one.is_tree)
+        if name == "tokens" and self.values.tokens is not None:
+            path = urlsplit(self.values.tokens.issuer).path.rstrip("/")
+            return (f"{path}/token", f"{path}/caller-identity", f"{path}/jwks.json",
+                    f"/.well-known/oauth-authorization-server{path}", f"{path}/.well-known/openid-configuration"), ()
+        return (), ()
 
 
 async def _nobody(scope: Any, receive: Any, send: Any) -> None:
@@ -124,53 +151,69 @@ async def _nobody(scope: Any, receive: Any, send: Any) -> None:
 class _Making:
     """Makes the doors of one settings file."""
 
-    values: SettingsFile
-    origin: Origin
+    plan: _Plan
     wiring: Wiring
-    told: SidecarSettings
     parts: list[Part] = field(default_factory=list)
     judges: dict[str, Judge] = field(default_factory=dict)
 
     def all(self, faults: list[Fault]) -> tuple[Door, ...]:
         """Every door; the control plane, which tells of the others, last."""
-        doors: list[Door | None] = []
-        if self.told.forward_doors.doors:
-            doors.append(self.origin.attempt(faults, "", self._forward))
-        if self.values.tokens is not None:
-            tokens = self.values.tokens
-            doors.append(self.origin.attempt(faults, "/tokens", lambda: self._tokens(tokens)))
-        found = [door for door in doors if door is not None]
-        return (*found, self._control([door.name for door in found]))
+        told, values = self.plan.told, self.plan.values
+        wanted: dict[str, tuple[object, Callable[[], ASGIApp | None]]] = {
+            "forward": (told.forward_doors.doors, self._forward),
+            "ext_authz_grpc": (told.ext_authz_grpc, self._ext_authz_grpc),
+            "ext_authz_http": (told.ext_authz_http, self._ext_authz_http),
+            "tokens": (values.tokens, self._tokens),
+        }
+        named = {name: make for name, (settings, make) in wanted.items() if settings}
+        doors = [door for name, make in named.items()
+                 if (door := self.plan.origin.attempt(faults, "", partial(self._door, name, make))) is not None]
+        return (*doors, self.plan.door("control", self._control(list(named))))
+
+    def _door(self, name: str, make: Callable[[], ASGIApp | None]) -> Door:
+        return self.plan.door(name, make())
 
     def _asker(self, door: str) -> Asker:
         """Who asks for a door; its decisions are counted under its name."""
         self.judges[door] = self.wiring.judge()
-        return Asker(self.judges[door], self.values.caller_headers, self.wiring.edge)
+        return Asker(self.judges[door], self.plan.values.caller_headers, self.wiring.edge)
 
-    def _forward(self) -> Door:
-        forward = self.told.forward_doors
-        unix = self.told.address(forward.listen).is_unix
-        return _forward_door(self.told, make_forward_app(self._asker("forward"), forward.doors, self.wiring.edge,
-                                                         unix=unix))
+    def _forward(self) -> ASGIApp:
+        return make_forward_app(self._asker("forward"), self.plan.told.forward_doors.doors, self.wiring.edge,
+                                unix=self.plan.address("forward").is_unix)
 
-    def _tokens(self, tokens: TokenServiceSettings) -> Door:
+    def _ext_authz_http(self) -> ASGIApp:
+        return make_http_app(self._asker("ext_authz_http"), self.plan.told.ext_authz_http or HttpDoor(),
+                             self.wiring.edge, unix=self.plan.address("ext_authz_http").is_unix)
+
+    def _ext_authz_grpc(self) -> None:
+        from iam_guard.sidecar.ext_authz.checks import Checks  # brings the libraries of an extra
+        from iam_guard.sidecar.ext_authz.server import GrpcServer
+
+        told = self.plan.told.ext_authz_grpc or GrpcDoor()
+        there = msgspec.structs.replace(told, listen=str(self.plan.address("ext_authz_grpc")))
+        refresher = self.wiring.refresher
+        self.parts.append(GrpcServer(Checks(self._asker("ext_authz_grpc"), lambda: refresher.is_ready), there))
+
+    def _tokens(self) -> ASGIApp:
         from iam_guard.config.token_door import make_token_door  # brings what a directory needs
 
-        app, part = make_token_door(tokens, directory_url(self.values, self.origin), self.origin)
+        values, origin = self.plan.values, self.plan.origin
+        if values.tokens is None:
+            raise ConfigurationError(origin.fault("/tokens", "'tokens' is missing"))
+        app, part = make_token_door(values.tokens, directory_url(values, origin), origin)
         self.parts.append(part)
-        return _token_door(tokens, self.told, app)
+        return app
 
-    def _control(self, doors: list[str]) -> Door:
-        told, wiring = self.told.control, self.wiring
-        refresher = wiring.refresher
+    def _control(self, doors: list[str]) -> ASGIApp:
+        told, wiring = self.plan.told.control, self.wiring
         judged = IAMGuardMiddleware(
-            Control(refresher, self._metrics(), doors), guard=wiring.guard, authenticator=wiring.authenticator,
+            Control(wiring.refresher, self._metrics(), doors), guard=wiring.guard, authenticator=wiring.authenticator,
             mapper=RequestMapper(control_routes(told.name, open_metrics=told.open_metrics), names=wiring.routes.names),
             edge=replace(wiring.edge, allowed_hosts=(), methods=("GET", "HEAD", "POST")), vary=wiring.callers.vary,
-            style=self.values.denials)
-        address = read_address(told.listen)
-        readiness = Readiness(refresher, getattr(wiring.authenticator, "key_sources", {}))
-        return Door("control", Health(OwnHost(judged, address, told.hosts), readiness.missing), address)
+            style=self.plan.values.denials)
+        readiness = Readiness(wiring.refresher, getattr(wiring.authenticator, "key_sources", {}))
+        return Health(OwnHost(judged, self.plan.address("control"), told.hosts), readiness.missing)
 
     def _metrics(self) -> ASGIApp | None:
         try:

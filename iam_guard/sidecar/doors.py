@@ -17,14 +17,14 @@ class Door:
 
     Attributes:
         name: As the settings call it, for messages.
-        app: Answers; an ASGI application without a lifespan.
+        app: Answers; an ASGI application without a lifespan. ``None`` for a door that listens by itself.
         address: Where it listens.
         paths: What it answers there; empty for everything.
         trees: Paths below which everything is its own.
     """
 
     name: str
-    app: ASGIApp
+    app: ASGIApp | None
     address: Address
     paths: frozenset[str] = frozenset()
     trees: tuple[str, ...] = ()
@@ -55,8 +55,9 @@ class Switchboard:
                     raise ConfigurationError(Fault(f"the doors '{names[path]}' and '{door.name}' both answer '{path}'",
                                                    "give one of them another path or a listener of its own"))
                 names[path] = door.name
-            self._exact |= dict.fromkeys(door.paths, door.app)
-            self._trees += [(tree, door.app) for tree in door.trees]
+            app = door.app or nothing_here
+            self._exact |= dict.fromkeys(door.paths, app)
+            self._trees += [(tree, app) for tree in door.trees]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one call on."""
@@ -84,7 +85,8 @@ def apps_by_address(doors: Iterable[Door]) -> dict[Address, ASGIApp]:
     for door in doors:
         sharing.setdefault(door.address, []).append(door)
     _refuse_overlaps(sharing)
-    return {address: _one_app(address, found) for address, found in sharing.items()}
+    apps = {address: _one_app(address, found) for address, found in sharing.items()}
+    return {address: app for address, app in apps.items() if app is not None}
 
 
 def _refuse_overlaps(sharing: dict[Address, list[Door]]) -> None:
@@ -97,7 +99,7 @@ def _refuse_overlaps(sharing: dict[Address, list[Door]]) -> None:
                     f"'{one}', which is one port", "give each a port of its own"))
 
 
-def _one_app(address: Address, doors: list[Door]) -> ASGIApp:
+def _one_app(address: Address, doors: list[Door]) -> ASGIApp | None:
     alone = next((door for door in doors if door.is_alone), None)
     if alone is None:
         return Switchboard(doors)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import msgspec
 
+from iam_guard.sidecar.ext_authz.settings import GrpcDoor, HttpDoor
 from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
-from iam_guard.sidecar.listening import Address, check_address, read_address
+from iam_guard.sidecar.listening import check_address
 
 #: Where decisions are asked for, and where the sidecar itself is looked after.
 DECISIONS, CONTROL = "127.0.0.1:8181", "127.0.0.1:8182"
@@ -56,18 +57,25 @@ class SidecarSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Attributes:
         listen: The listener that doors share: ``HOST:PORT`` or ``unix:PATH``.
         forward: Doors for forward authorization; a list is ``doors``.
+        ext_authz_grpc: The door for Envoy's external authorization over gRPC, at a listener of its own.
+        ext_authz_http: The same over HTTP, at a listener of its own.
         control: Where the sidecar is looked after.
         grace_seconds: How long calls that are under way may take when it stops.
     """
 
     listen: str = DECISIONS
     forward: tuple[ForwardDoor, ...] | ForwardSettings = ()
+    ext_authz_grpc: GrpcDoor | None = None
+    ext_authz_http: HttpDoor | None = None
     control: ControlSettings = ControlSettings()
     grace_seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10
 
     def __post_init__(self) -> None:
         """Check the addresses and the paths."""
         check_address(self.listen or "?", "/listen")
+        for name, door in (("ext_authz_grpc", self.ext_authz_grpc), ("ext_authz_http", self.ext_authz_http)):
+            if door is not None:
+                check_address(door.listen or "?", f"/{name}/listen")
         if isinstance(self.forward, tuple):
             check_doors(self.forward)
 
@@ -75,7 +83,3 @@ class SidecarSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def forward_doors(self) -> ForwardSettings:
         """Doors for forward authorization, whichever way they are written."""
         return self.forward if isinstance(self.forward, ForwardSettings) else ForwardSettings(doors=self.forward)
-
-    def address(self, own: str) -> Address:
-        """Where a door listens: at an address of its own, or at the one that is shared."""
-        return read_address(own or self.listen)

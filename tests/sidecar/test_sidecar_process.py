@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 from sidecar_process import (
@@ -168,7 +169,7 @@ def test_without_policies_every_door_is_closed_and_it_is_not_ready(tmp_path: Pat
 def test_an_issuer_that_was_never_reached_leaves_it_unready(tmp_path: Path) -> None:
     issuer = f"""\
   - {{issuer: "https://gone.example", audience: orders, algorithms: [RS256], allow_http: true,
-      jwks_url: "http://127.0.0.1:{free_port()}/keys", claims: {{name_prefix: "gone:"}}}}
+      jwks_url: "http://127.0.0.1:{free_port()}/keys", claims: {{account: "111111111111"}}}}
 """
     with running(world(tmp_path, SETTINGS.replace("edge:", f"{issuer}edge:"))) as found, httpx.Client() as client:
         answer = client.get(f"{found.url('control')}/readyz")
@@ -284,3 +285,26 @@ def test_nothing_of_a_token_is_said(tmp_path: Path) -> None:
         found.end()
         assert secret[:20] not in found.text
         assert json.dumps(found.said)
+
+
+ENVOY = SETTINGS.replace("  control:", "  ext_authz_http: {listen: 'unix:http.sock'}\n"
+                                       "  ext_authz_grpc: {listen: 'GRPC'}\n  control:")
+
+
+@pytest.mark.parametrize("grpc_at", ["unix:grpc.sock", "127.0.0.1:{port}"])
+def test_both_doors_for_envoy_have_listeners_of_their_own(tmp_path: Path, grpc_at: str) -> None:
+    settings = world(tmp_path, ENVOY.replace("GRPC", grpc_at.format(port=free_port())))
+    with running(settings, doors=4) as found:
+        with unix_client(tmp_path / "http.sock") as client:
+            answer = client.get("/documents/1", headers=bearer("ann"))
+            assert (answer.status_code, answer.headers["x-guard-account"]) == (200, "000000000000")
+            assert client.get("/documents/1").status_code == 401
+            assert client.get("/readyz", headers=bearer("operator")).status_code == 403
+        target = found.addresses["ext_authz_grpc"]
+        assert target.startswith("unix:") == grpc_at.startswith("unix:")
+        with grpc.insecure_channel(target) as channel:
+            check = channel.unary_unary("/envoy.service.auth.v3.Authorization/Check")
+            # An empty CheckRequest says nothing of a request: status.code (field 1, then 1) is PERMISSION_DENIED, 7.
+            assert check(b"", timeout=PATIENCE)[2:4] == b"\x08\x07"
+        assert found.end() == 0
+    assert not (tmp_path / "http.sock").exists()
