@@ -69,7 +69,7 @@ class ForwardApp:
 
     def _for_proxy(self, answer: Answer, door: ForwardDoor) -> Answer:
         """*answer* in the words of the proxy."""
-        if answer.outcome == PREFLIGHT and door.preflights == "pass":
+        if (answer.outcome, answer.status) == (PREFLIGHT, 204) and door.preflights == "pass":
             return Answer(200, self._asker.nobody(), b"", allowed=True, outcome=PREFLIGHT)
         answer = for_subrequest(answer)
         return with_problem(answer) if door.drops_bodies else answer
