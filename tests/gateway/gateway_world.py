@@ -57,7 +57,8 @@ routes:
 SETTINGS: dict[str, Any] = {
     "policies": "iam", "routes": "routes.yaml", "resources": {"account": "t1", "partition": "iamg"},
     "issuers": [{"issuer": "https://idp.example", "audience": "iam-guard", "algorithms": ["HS256"],
-                 "secret": {"env": "GATEWAY_TEST_SECRET"}, "claims": {"account": "t1", "partition": "iamg"}}],
+                 "secret": {"env": "GATEWAY_TEST_SECRET"}, "leeway": 0,
+                 "claims": {"account": "t1", "partition": "iamg"}}],
     "log": {"logger": "", "jsonl": "decisions.jsonl"},
 }
 
