@@ -8,7 +8,8 @@ from iam_guard.gateway.envoy.clusters import GUARD
 from iam_guard.gateway.envoy.shapes import Shape, seconds, typed
 
 #: What the guard drops whatever a client says (see :class:`iam_guard.http.edge.EdgeSettings`).
-_RESERVED_PREFIXES = ("x-guard-", "x-iam-", "x-original-", "x-rewrite-")
+_OURS = ("x-guard-", "x-iam-")
+_RESERVED_PREFIXES = (*_OURS, "x-original-", "x-rewrite-")
 _RESERVED = ("x-http-method", "x-http-method-override", "x-method-override")
 
 
@@ -32,13 +33,17 @@ def _taking_off(own_headers: Iterable[str]) -> Shape:
 
     It stands before the guard, since what routes take off is taken off after the guard has set its own.
     """
-    names = sorted({name.lower() for name in own_headers} | set(_RESERVED))
-    prefixes = [{"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in _RESERVED_PREFIXES]
-    seen = [one for one in names if one not in _RESERVED]
+    own = [_off(name) for name in sorted({name.lower() for name in own_headers})]
+    others = [_off(name) for name in (*(f"{prefix}.*" for prefix in _RESERVED_PREFIXES), *_RESERVED)]
     return {"name": "envoy.filters.http.header_mutation", "typed_config": typed(
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-        mutations={"request_mutations": [*({"remove": name} for name in names), *prefixes],
-                   "response_mutations": [*({"remove": name} for name in seen), *prefixes[:2]]})}
+        mutations={"request_mutations": [*own, *others],
+                   "response_mutations": [*own, *(_off(f"{prefix}.*") for prefix in _OURS)]})}
+
+
+def _off(name: str) -> Shape:
+    """Takes a header off under every spelling that a CGI-style application would take for it."""
+    return {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name.replace("-", "[^a-z0-9]")}}}}
 
 
 def _asking(body_bytes: int, certificates: bool, patience: float) -> Shape:

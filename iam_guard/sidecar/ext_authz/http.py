@@ -9,6 +9,7 @@ from typing import Any
 
 from iam_guard.asgi.types import Message, Receive, Scope, Send
 from iam_guard.errors import ConfigurationError, Fault, RequestRefusedError
+from iam_guard.http.address import TrustedProxies, peer_text
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.response import denial_for_refusal
 from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
@@ -18,13 +19,14 @@ from iam_guard.sidecar.original import Fields, OriginalRequest
 
 _logger = logging.getLogger("iam_guard")
 
-#: Set by Envoy on every call: what the client wants to upgrade its connection to; otherwise the method, or nothing.
-UPGRADE = b"x-original-upgrade"
+#: Set by Envoy on every call that describes its client: where it is, how it connected, and what it wants to upgrade
+#: its connection to. Envoy leaves an empty header out, so the last one may say the method for no upgrade.
+CLIENT, SCHEME, UPGRADE = b"x-original-client", b"x-original-scheme", b"x-original-upgrade"
 #: Takes headers off the client's request.
 _REMOVE = b"x-envoy-auth-headers-to-remove"
 # Of the call itself, or told by a header of its own.
 _OF_THE_CALL = frozenset({b"connection", b"content-length", b"expect", b"host", b"keep-alive", b"te", b"trailer",
-                          b"transfer-encoding", b"upgrade", PARTIAL_BODY, UPGRADE})
+                          b"transfer-encoding", b"upgrade", PARTIAL_BODY, CLIENT, SCHEME, UPGRADE})
 # What proxies write about certificates; Envoy tells of those over gRPC only.
 _CERTIFICATES = re.compile(rb"client-cert(?:-chain)?|ssl-client-.*|x-(?:forwarded-)?client-cert|x-ssl-client-.*|"
                            rb"x-amzn-mtls-.*")
@@ -37,14 +39,13 @@ class HttpApp:
 
     Args:
         asker: Decides.
-        door: How Envoy calls.
-        edge: The addresses of Envoys (``trusted_proxies``), and which headers belong to the guard.
+        door: How Envoy calls, and who may.
     """
 
-    def __init__(self, asker: Asker, door: HttpDoor, edge: EdgeSettings) -> None:
+    def __init__(self, asker: Asker, door: HttpDoor) -> None:
         self._asker = asker
         self._door = door
-        self._edge = edge
+        self._peers = TrustedProxies(door.peers)
         self._prefix = door.path_prefix.encode("ascii")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,20 +77,31 @@ class HttpApp:
         """Let in those whose word about a client counts; who reaches a Unix socket is one of them."""
         client, server = scope.get("client"), scope.get("server")
         local = client is None and server is not None and server[1] is None
-        if not (local or (client is not None and self._edge.proxies.judge(client[0])[1])):
+        if not (local or (client is not None and self._peers.judge(client[0])[1])):
             raise RequestRefusedError("Only trusted proxies may ask here.", status=403, code="untrusted-peer")
 
     def _original(self, scope: Mapping[str, Any]) -> OriginalRequest:
         fields: Fields = tuple([(name.lower(), value) for name, value in scope["headers"]])
-        hosts = [value for name, value in fields if name == b"host"]
-        if len(hosts) > 1:
-            raise unclear("it names two hosts")
+        host = _one(fields, b"host").decode("latin-1")
+        client, scheme, websocket = self._described(scope, fields)
         kept = tuple([field for field in fields if field[0] not in _OF_THE_CALL
                       and not _CERTIFICATES.fullmatch(field[0].replace(b"_", b"-"))])
-        client = scope.get("client")
-        return OriginalRequest(scope["method"], self._target(scope), scope.get("scheme", "http"),
-                               hosts[0].decode("latin-1") if hosts else "", client[0] if client else "", kept,
-                               scope.get("http_version", "1.1"), self._is_websocket(scope["method"], fields))
+        return OriginalRequest(scope["method"], self._target(scope), scheme, host, client, kept,
+                               scope.get("http_version", "1.1"), websocket)
+
+    def _described(self, scope: Mapping[str, Any], fields: Fields) -> tuple[str, str, bool]:
+        """The client's address and scheme, and whether it wants a WebSocket."""
+        if not self._door.described:
+            if any(name in (b"upgrade", b"sec-websocket-key") for name, _ in fields):
+                raise unclear("it may be a WebSocket, of which this door is not told")
+            client = scope.get("client")
+            return str(client[0]) if client else "", str(scope.get("scheme", "http")), False
+        client, scheme = _one(fields, CLIENT).decode("latin-1"), _one(fields, SCHEME).decode("latin-1")
+        if scheme not in ("http", "https"):
+            raise unclear("its scheme is not one of HTTP")
+        if client and not peer_text(client):
+            client = ""  # it is on a Unix socket, and has no address
+        return client, scheme, _is_websocket(scope["method"], _one(fields, UPGRADE))
 
     def _target(self, scope: Mapping[str, Any]) -> bytes:
         """What the client asked for: the target of the call without the prefix."""
@@ -100,20 +112,22 @@ class HttpApp:
         query: bytes = scope.get("query_string") or b""
         return target + b"?" + query if query else target
 
-    def _is_websocket(self, method: str, fields: Fields) -> bool:
-        told = [value.strip().lower() for name, value in fields if name == UPGRADE]
-        called = [name for name, _ in fields if name in (b"upgrade", b"sec-websocket-key")]
-        if self._door.upgrades == "never":
-            if called:
-                raise unclear("it may be a WebSocket, of which this door is not told")
-            return False
-        if len(told) != 1:
-            raise unclear(f"it has to send {UPGRADE.decode()} once")
-        if told[0] in (b"", b"-", method.lower().encode("latin-1")):
-            return False
-        if told[0] != b"websocket" or method != "GET":
-            raise unclear("it asks for another protocol")
-        return True
+
+def _one(fields: Fields, name: bytes) -> bytes:
+    """The value of a header that has to be there once."""
+    found = [value.strip() for key, value in fields if key == name]
+    if len(found) != 1:
+        raise unclear(f"it has to send {name.decode()} once")
+    return found[0]
+
+
+def _is_websocket(method: str, told: bytes) -> bool:
+    wanted = told.lower()
+    if wanted in (b"", b"-", method.lower().encode("latin-1")):
+        return False
+    if wanted != b"websocket" or method != "GET":
+        raise unclear("it asks for another protocol")
+    return True
 
 
 async def _body(scope: Mapping[str, Any], receive: Receive) -> bytes | None:
@@ -149,21 +163,16 @@ def _to_remove(answer: Answer) -> list[bytes]:
     return [*empty, *(name.encode("latin-1") for name in answer.remove)]
 
 
-def make_http_app(asker: Asker, door: HttpDoor, edge: EdgeSettings, *, unix: bool = False) -> HttpApp:
+def make_http_app(asker: Asker, door: HttpDoor, edge: EdgeSettings) -> HttpApp:
     """The application for a listener of its own.
 
     Args:
         asker: Decides.
-        door: How Envoy calls.
-        edge: The addresses of Envoys, and which headers belong to the guard.
-        unix: The listener is a Unix socket, so that no addresses are needed.
+        door: How Envoy calls, and who may.
+        edge: What the asker was made with.
 
     Raises:
-        ConfigurationError: nobody may ask, or the guard would decide on another path than Envoy sends on.
+        ConfigurationError: the guard would decide on another path than Envoy sends on.
     """
     refuse_other_path(edge)
-    if not unix and not edge.trusts_anybody:
-        raise ConfigurationError(Fault("no proxy may ask for external authorization",
-                                       "list the addresses of your Envoys, or listen on a Unix socket",
-                                       "/edge/trusted_proxies"))
-    return HttpApp(asker, door, edge)
+    return HttpApp(asker, door)

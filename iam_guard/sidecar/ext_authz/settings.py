@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -30,12 +30,7 @@ class GrpcDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Check the addresses."""
-        for number, text in enumerate(self.peers):
-            try:
-                TrustedProxies([text])
-            except ValueError:
-                raise ConfigurationError(Fault(f"'{text}' is not an address or a network",
-                                               "write it like '10.9.0.0/16'", f"/peers/{number}")) from None
+        _check_peers(self.peers)
 
 
 class HttpDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,23 +39,36 @@ class HttpDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         listen: ``HOST:PORT`` or ``unix:PATH``.
         path_prefix: What Envoy puts in front of the client's path.
-        upgrades: How Envoy tells that its client wants a WebSocket: ``header`` when it always sets
-            ``X-Original-Upgrade``, whatever its client sends; ``never`` when it lets none through.
+        described: Envoy sets ``X-Original-Client``, ``X-Original-Scheme`` and ``X-Original-Upgrade`` on each call
+            whatever its client sends. Without them the client counts as Envoy itself, its connection as that of the
+            call, and WebSockets are denied.
+        peers: Addresses and networks that may ask; who reaches a Unix socket may.
 
     Raises:
-        ConfigurationError: the prefix is none.
+        ConfigurationError: the prefix is none, or a peer is no address.
     """
 
     listen: str = "127.0.0.1:8184"
     path_prefix: str = ""
-    upgrades: Literal["never", "header"] = "never"
+    described: bool = True
+    peers: tuple[str, ...] = ("127.0.0.1", "::1")
 
     def __post_init__(self) -> None:
-        """Check the prefix."""
+        """Check the prefix and the addresses."""
         prefix = self.path_prefix
         if prefix and (not prefix.startswith("/") or prefix.endswith("/") or any(char in prefix for char in "?#% \\")):
             raise ConfigurationError(Fault(f"'{prefix}' is not a prefix of paths", "write it like '/check'",
                                            "/path_prefix"))
+        _check_peers(self.peers)
+
+
+def _check_peers(peers: tuple[str, ...]) -> None:
+    for number, text in enumerate(peers):
+        try:
+            TrustedProxies([text])
+        except ValueError:
+            raise ConfigurationError(Fault(f"'{text}' is not an address or a network", "write it like '10.9.0.0/16'",
+                                           f"/peers/{number}")) from None
 
 
 def refuse_other_path(edge: EdgeSettings) -> None:

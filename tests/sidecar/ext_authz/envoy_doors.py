@@ -21,11 +21,15 @@ from forward_world import NAMES, App, Serving, World
 from iam_guard.gateway.envoy.writer import Surroundings, envoy_config
 from iam_guard.gateway.listening import Place
 from iam_guard.gateway.settings import GatewaySettings, UpstreamSettings
+from iam_guard.http.caller_headers import with_caller_headers
+from iam_guard.http.edge import EdgeSettings
 from iam_guard.sidecar.ext_authz.checks import Checks
 from iam_guard.sidecar.ext_authz.http import make_http_app
 from iam_guard.sidecar.ext_authz.server import GrpcServer
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor, HttpDoor
 
+#: Envoys tell where their clients are, so nobody's forwarded headers have to be believed.
+EDGE = with_caller_headers(EdgeSettings(), NAMES)
 INTEGRATION = Path(__file__).parents[3] / "integrations" / "envoy"
 WIRES = ("grpc", "http", "engine")
 
@@ -88,12 +92,12 @@ def open_envoy(wire: str, *, world: World | None = None, checks: Any = None, app
         app: In the place of the guard, for HTTP.
         more: Of the section ``gateway``.
     """
-    world, upstream, port = world or World(), App(), free_port()
+    world, upstream, port = world or World(EDGE), App(), free_port()
     with ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
         behind = closing.enter_context(Serving(upstream))
         if wire == "http":
-            guard: Any = Serving(app or make_http_app(world.asker, HttpDoor(upgrades="header"), world.edge), ws="none")
+            guard: Any = Serving(app or make_http_app(world.asker, HttpDoor(), world.edge), ws="none")
         else:
             guard = GrpcServing(checks or Checks(world.asker, lambda: is_ready(world)))
         closing.enter_context(guard)
