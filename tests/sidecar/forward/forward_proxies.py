@@ -90,11 +90,12 @@ def open_door(name: str, authorizer: Any = None) -> Iterator[Door]:
 
 @contextmanager
 def running(name: str, folder: Path, behind: tuple[int, int], guard_socket: str = "",
-            change: Callable[[str], str] = str) -> Iterator[int]:
+            change: Callable[[str], str] = str, passes: Callable[[int], bool] | None = None) -> Iterator[int]:
     """Run a proxy with its example configuration; gives its port.
 
     *behind*: the ports of the application and of the guard. *guard_socket*: how the proxy writes the guard's Unix
-    socket, which takes the place of its port. *change*: what a test changes besides.
+    socket, which takes the place of its port. *change*: what a test changes besides. *passes*:
+    whether a public request gets through at a port.
     """
     port = free_port()
     for source in (INTEGRATIONS / name).iterdir():
@@ -106,7 +107,7 @@ def running(name: str, folder: Path, behind: tuple[int, int], guard_socket: str 
                 text = text.replace(written, f":{used}")
             (folder / source.name).write_text(text, "utf-8")
     command, environment = COMMANDS[name](folder)
-    with started(command, folder, environment, lambda: _passes(port)):
+    with started(command, folder, environment, lambda: (passes or _passes)(port)):
         yield port
 
 

@@ -25,6 +25,7 @@ from iam_guard.http.caller_headers import CallerHeaders, with_caller_headers
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.mapper import PUBLIC, RequestMapper
 from iam_guard.http.response import DenialStyle
+from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.claims import ClaimMapping
 from iam_guard.identity.issuer import Issuer
 from iam_guard.identity.jwt import JWTAuthenticator
@@ -34,6 +35,7 @@ from iam_guard.sidecar.answer import Asker
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ISSUER, SECRET = "https://idp.example", "s" * 64
 ALICE = "arn:app:iam::t1:user/alice"
+WEB = "arn:app:iam::t1:user/spiffe/prod.example/web"
 NAMES = CallerHeaders()
 EDGE = with_caller_headers(EdgeSettings(trusted_proxies=("127.0.0.1",)), NAMES)
 STYLE = DenialStyle(show_scopes=True, show_step_up=True)
@@ -76,7 +78,7 @@ STATEMENTS = [
 
 def _policies() -> PolicySet:
     document = parse_policy({"Version": "2012-10-17", "Statement": STATEMENTS})
-    return PolicySet(Attachments(holders={ALICE: Holder(ALICE, (Policy("alice", document),))}))
+    return PolicySet(Attachments(holders={arn: Holder(arn, (Policy("inline", document),)) for arn in (ALICE, WEB)}))
 
 
 def token(name: str = "alice", lifetime: float = 3600, **claims: Any) -> str:
@@ -106,13 +108,14 @@ class Source:
 class World:
     """The guard of a test."""
 
-    def __init__(self, edge: EdgeSettings = EDGE, cors: CORSSettings | None = None) -> None:
+    def __init__(self, edge: EdgeSettings = EDGE, cors: CORSSettings | None = None,
+                 authenticator: Authenticator | None = None) -> None:
         self.source = Source()
         self.log = MemorySink()
         self.edge = edge
         claims = ClaimMapping(account="t1")
         issuer = Issuer(ISSUER, audience="shop", algorithms="HS256", secret=SECRET, leeway=0, claims=claims)
-        self.authenticator = JWTAuthenticator([issuer], clock=NOW.timestamp)
+        self.authenticator = authenticator or JWTAuthenticator([issuer], clock=NOW.timestamp)
         self.guard = Guard(self.source, log=self.log, clock=lambda: NOW)
         rules = Rules(self.guard, self.authenticator, RequestMapper(ROUTES), None, 2.0, edge, cors, False, (), (),
                       STYLE)
