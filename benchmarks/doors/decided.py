@@ -12,7 +12,7 @@ import grpc
 
 from benchmarks.doors.guarded import Guarded
 from benchmarks.doors.load import LoadError, Measured, Work, in_the_middle, measure
-from benchmarks.doors.peers import authzen, cerbos, cerbos_grpc, cerbos_http, ext_authz, grpc_aio, uvicorn
+from benchmarks.doors.peers import ACTION, authzen, cerbos, cerbos_grpc, cerbos_http, ext_authz, grpc_aio, uvicorn
 from benchmarks.doors.processes import Program
 from benchmarks.doors.world import World
 from benchmarks.targets import AUTHZEN, CERBOS, CERBOS_GRPC, EXT_AUTHZ, PLAIN_GRPC, PLAIN_JSON
@@ -103,6 +103,6 @@ def _grpc_verdict(address: str, method: str, message: bytes) -> bool:
     with grpc.insecure_channel(address) as channel:
         said: bytes = channel.unary_unary(method)(message, timeout=30)
     if "cerbos" in method:
-        return b"\x0a\x03get\x10\x01" in said
+        return b"\x0a%c%s\x10\x01" % (len(ACTION), ACTION.encode()) in said
     # field 1 is the status; its field 1, the code, is left out when it is 0
     return said[:1] == b"\x0a" and (said[1] == 0 or said[2] != 0x08)

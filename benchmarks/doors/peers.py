@@ -17,6 +17,8 @@ from benchmarks.doors.load import Work
 from benchmarks.doors.processes import Program, free_port, listens, program
 
 ROOT = Path(__file__).resolve().parents[2]
+#: What everybody is asked about.
+ACTION = "GetDocument"
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 #: As many requests on their way as threads of a gRPC server, and enough to keep an asynchronous one busy.
 GRPC = {"connections": 4, "streams": 8, "http2": True}
@@ -51,23 +53,23 @@ def _rule(actions: list[str], effect: str, roles: list[str], condition: str) -> 
 
 _CERBOS_POLICY = {"apiVersion": "api.cerbos.dev/v1", "resourcePolicy": {
     "resource": "document", "version": "default", "rules": [
-        _rule(["get", "list"], "ALLOW", ["reader"],
+        _rule([ACTION, "ListDocuments"], "ALLOW", ["reader"],
               'P.attr.ip.inIPAddrRange("0.0.0.0/1") || P.attr.ip.inIPAddrRange("128.0.0.0/1")'),
-        _rule(["put"], "ALLOW", ["reader"], "R.attr.owner == P.id"),
+        _rule(["PutDocument"], "ALLOW", ["reader"], "R.attr.owner == P.id"),
         _rule(["*"], "DENY", ["*"], 'R.id.startsWith("secret/")')]}}
 
 
 def cerbos_http(port: int, document: str = "1") -> Work:
     """The question for Cerbos' own API."""
     asked = {"requestId": "1", "principal": {"id": "ann", "roles": ["reader"], "attr": {"ip": "127.0.0.1"}},
-             "resources": [{"actions": ["get"], "resource": {"kind": "document", "id": document}}]}
+             "resources": [{"actions": [ACTION], "resource": {"kind": "document", "id": document}}]}
     return Work(f"http://127.0.0.1:{port}/api/check/resources", _JSON, json.dumps(asked).encode())
 
 
 def authzen(port: int, subject: str, path: str = "/access/v1/evaluation", document: str = "1",
             headers: Mapping[str, str] | None = None) -> Work:
     """The question of AuthZEN, for whoever speaks it; Cerbos takes the type of a subject for its role."""
-    asked = {"subject": {"type": subject, "id": "ann", "properties": {"ip": "127.0.0.1"}}, "action": {"name": "get"},
+    asked = {"subject": {"type": subject, "id": "ann", "properties": {"ip": "127.0.0.1"}}, "action": {"name": ACTION},
              "resource": {"type": "document", "id": document}, "context": {"ip": "127.0.0.1"}}
     return Work(f"http://127.0.0.1:{port}{path}", {**_JSON, **(headers or {})}, json.dumps(asked).encode())
 
@@ -76,7 +78,7 @@ def cerbos_grpc(port: int, document: str = "1") -> Work:
     """The same over gRPC: ``cerbos.request.v1.CheckResourcesRequest``."""
     address = _text(1, "ip") + _message(2, _text(3, "127.0.0.1"))
     principal = _text(1, "ann") + _text(3, "reader") + _message(4, address)
-    entry = _text(1, "get") + _message(2, _text(1, "document") + _text(3, document))
+    entry = _text(1, ACTION) + _message(2, _text(1, "document") + _text(3, document))
     body = _text(1, "1") + _message(3, principal) + _message(4, entry)
     return _grpc(port, "/cerbos.svc.v1.CerbosService/CheckResources", body)
 

@@ -24,6 +24,7 @@ _POLICIES = {
         {"Effect": "Allow", "Action": ["docs:Get*", "docs:List*"], "Resource": "arn:app:docs:*:*:document/*",
          "Condition": {"IpAddress": {"aws:SourceIp": _ADDRESSES}}},
         {"Effect": "Allow", "Action": "docs:PutDocument", "Resource": "arn:app:docs:*:*:document/${aws:username}/*"},
+        {"Effect": "Allow", "Action": "iam-guard:Evaluate", "Resource": "*"},
         {"Effect": "Deny", "Action": "*", "Resource": "arn:app:docs:*:*:document/secret/*"}]}}},
     "users/ann.yaml": {"groups": ["readers"]},
     "users/bob.yaml": {"tags": {"team": "guests"}},
