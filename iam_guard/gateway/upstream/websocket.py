@@ -14,7 +14,12 @@ from websockets.protocol import Protocol, Side, State
 from iam_guard.asgi.types import Message, Receive, Scope, Send
 from iam_guard.gateway.upstream.answer import Answer
 from iam_guard.gateway.upstream.connection import Connection
-from iam_guard.gateway.upstream.errors import ClientGoneError, UpstreamError, UpstreamTimeoutError
+from iam_guard.gateway.upstream.errors import (
+    ClientGoneError,
+    UpstreamBrokenError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
 from iam_guard.gateway.upstream.fields import Fields
 from iam_guard.gateway.upstream.handshake import Handshake
 from iam_guard.gateway.upstream.pool import Pool
@@ -28,6 +33,7 @@ _NO_CODE, _VANISHED = 1005, 1006
 _BROKEN = 1011
 _NOT_UTF8 = 1007
 _LAST_FRAMES = 65_536
+_PONGS = 1_048_576
 
 
 async def forward_websocket(settings: ServerSettings, pool: Pool, head: RequestHead, scope: Scope, receive: Receive,
@@ -109,6 +115,7 @@ class _Relay:
         self._send = send
         self.answer = Answer(switches=True)
         self._frames = Protocol(Side.CLIENT, state=State.OPEN, max_size=settings.max_message_bytes)
+        self._most_unread = settings.max_message_bytes + _PONGS
         self._parts: list[bytes] = []
         self._kind = Opcode.TEXT
         self._open = asyncio.Event()
@@ -137,25 +144,27 @@ class _Relay:
         """Pass messages of the server on until one side ends; the client is told how it ended."""
         answer = self.answer
         try:
-            while self._frames.state is not State.CLOSED and not self._frames.close_rcvd:
+            while self._frames.state is State.OPEN:
                 if answer.size:
                     await self._read(answer.take())
                 elif answer.complete:
                     break
                 else:
                     await answer.changed()
-        except ClientGoneError:
-            return
-        except UpstreamError:
-            pass
-        await self._send(self._farewell())
+        except UpstreamError as error:
+            answer.fail(error)
+        if not isinstance(answer.error, ClientGoneError):
+            await self._send(self._farewell())
 
     async def _read(self, data: bytes) -> None:
         self._frames.receive_data(data)
         for frame in self._frames.events_received():
             if isinstance(frame, Frame):
                 await self._pass_on(frame)
-        self._flush()
+        connection = self._write_frames()
+        # Answers to pings do not wait for room, as both sides could then wait for each other; they are bounded instead.
+        if connection is not None and connection.transport.get_write_buffer_size() > self._most_unread:
+            raise UpstreamBrokenError("the server does not read what it asks for")
 
     async def _pass_on(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
@@ -208,8 +217,7 @@ class _Relay:
             self._frames.send_text(text.encode())
         else:
             self._frames.send_binary(message["bytes"])
-        self._flush()
-        if (connection := self.answer.connection) is not None:
+        if (connection := self._write_frames()) is not None:
             await connection.room()
 
     def _say_goodbye(self, code: int, reason: str) -> None:
@@ -219,15 +227,18 @@ class _Relay:
                 self._frames.send_close()
             else:
                 self._frames.send_close(code, reason)
-            self._flush()
+            self._write_frames()
         elif (connection := self.answer.connection) is not None and connection.answer is self.answer:
             connection.abort()
 
-    def _flush(self) -> None:
+    def _write_frames(self) -> Connection | None:
+        """Write what there is to write; the connection, if anything was written."""
         connection = self.answer.connection
         data = b"".join(self._frames.data_to_send())
-        if data and connection is not None and not connection.transport.is_closing():
-            connection.write(data)
+        if not data or connection is None or connection.transport.is_closing():
+            return None
+        connection.write(data)
+        return connection
 
     def let_go(self, pool: Pool) -> None:
         """Leave nothing behind, however it ended."""
