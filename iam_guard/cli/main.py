@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from iam_guard.cli import check, explain, gateway, routes, sidecar, simulate
+from iam_guard.cli import check, explain, gateway, routes, schema, sidecar, simulate
 from iam_guard.cli.demo import command as demo
 from iam_guard.cli.failures import GuardedCommands
 from iam_guard.errors import ConfigurationError, Fault
@@ -85,6 +85,7 @@ app.command(epilog=_examples(*simulate.EXAMPLES))(simulate.simulate)
 app.command(epilog=_examples(*explain.EXAMPLES))(explain.explain)
 app.command(epilog=_examples(*check.EXAMPLES))(check.check)
 app.command(epilog=_examples(*routes.EXAMPLES))(routes.routes)
+app.command(epilog=_examples(*schema.EXAMPLES))(schema.schema)
 app.command(epilog=_examples(*sidecar.EXAMPLES))(sidecar.sidecar)
 app.command(epilog=_examples(*gateway.EXAMPLES))(gateway.gateway)
 

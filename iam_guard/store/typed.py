@@ -91,7 +91,7 @@ class _Reader:
             return self._word(value, get_args(kind), at)
         if origin is tuple:
             return self._items(value, get_args(kind)[0], at)
-        if origin is dict:
+        if origin in (dict, Mapping):
             return self._table(value, get_args(kind)[1], at)
         if _has_fields(kind):
             return self._struct(value, kind, at)
