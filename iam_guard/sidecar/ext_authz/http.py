@@ -40,10 +40,12 @@ class HttpApp:
     Args:
         asker: Decides.
         door: How Envoy calls, and who may.
+        unix: The listener is a Unix socket, where callers have no address.
     """
 
-    def __init__(self, asker: Asker, door: HttpDoor) -> None:
+    def __init__(self, asker: Asker, door: HttpDoor, *, unix: bool = False) -> None:
         self._asker = asker
+        self._unix = unix
         self._door = door
         self._peers = TrustedProxies(door.peers)
         self._prefix = door.path_prefix.encode("ascii")
@@ -75,9 +77,8 @@ class HttpApp:
 
     def _check_peer(self, scope: Mapping[str, Any]) -> None:
         """Let in those whose word about a client counts; who reaches a Unix socket is one of them."""
-        client, server = scope.get("client"), scope.get("server")
-        local = client is None and server is not None and server[1] is None
-        if not (local or (client is not None and self._peers.judge(client[0])[1])):
+        client = scope.get("client")
+        if not (self._unix or (client is not None and self._peers.judge(client[0])[1])):
             raise RequestRefusedError("Only trusted proxies may ask here.", status=403, code="untrusted-peer")
 
     def _original(self, scope: Mapping[str, Any]) -> OriginalRequest:
@@ -163,16 +164,17 @@ def _to_remove(answer: Answer) -> list[bytes]:
     return [*empty, *(name.encode("latin-1") for name in answer.remove)]
 
 
-def make_http_app(asker: Asker, door: HttpDoor, edge: EdgeSettings) -> HttpApp:
+def make_http_app(asker: Asker, door: HttpDoor, edge: EdgeSettings, *, unix: bool = False) -> HttpApp:
     """The application for a listener of its own.
 
     Args:
         asker: Decides.
         door: How Envoy calls, and who may.
         edge: What the asker was made with.
+        unix: The listener is a Unix socket, where callers have no address.
 
     Raises:
         ConfigurationError: the guard would decide on another path than Envoy sends on.
     """
     refuse_other_path(edge)
-    return HttpApp(asker, door)
+    return HttpApp(asker, door, unix=unix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from iam_guard.errors import RequestRefusedError
 from iam_guard.http.address import peer_text
@@ -14,6 +15,23 @@ _SCHEMES = frozenset({"http", "https"})
 _VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2": "2", "HTTP/3": "3"}
 #: Envoy says with it whether it cut the body that it hands over.
 PARTIAL_BODY = b"x-envoy-auth-partial-body"
+
+
+class CheckedRequest(OriginalRequest, frozen=True):
+    """A request of a client whose certificate Envoy may have told, too.
+
+    Attributes:
+        certificate: In PEM form; empty for none.
+    """
+
+    certificate: str = ""
+
+    def scope(self) -> dict[str, Any]:
+        """See :class:`~iam_guard.sidecar.original.OriginalRequest`; with the ASGI extension ``tls``."""
+        scope = super().scope()
+        if self.certificate:
+            scope["extensions"] = {"tls": {"client_cert_chain": [self.certificate]}}
+        return scope
 
 
 def original_of(check: Any) -> tuple[OriginalRequest, bytes | None]:
@@ -42,8 +60,9 @@ def original_of(check: Any) -> tuple[OriginalRequest, bytes | None]:
     websocket = _is_websocket(method, pseudo, plain)
     partial = dict(plain).get(PARTIAL_BODY)
     kept = tuple([field for field in plain if field[0] != PARTIAL_BODY])
-    original = OriginalRequest("GET" if websocket else method, target.encode("utf-8", "surrogateescape"), scheme, host,
-                               _client(attributes.source), kept, _VERSIONS.get(http.protocol, ""), websocket)
+    original = CheckedRequest("GET" if websocket else method, target.encode("utf-8", "surrogateescape"), scheme, host,
+                              _client(attributes.source), kept, _VERSIONS.get(http.protocol, ""), websocket,
+                              _certificate(attributes.source))
     return original, _body(http, partial, kept)
 
 
@@ -86,6 +105,11 @@ def _host(http: Any, pseudo: dict[bytes, bytes], headers: Fields) -> str:
     if any(name == b"host" and value != host.encode() for name, value in headers):
         raise unclear("it names two hosts")
     return host
+
+
+def _certificate(source: Any) -> str:
+    """The certificate that the client's connection showed (``include_peer_certificate``)."""
+    return unquote(source.certificate)
 
 
 def _client(source: Any) -> str:

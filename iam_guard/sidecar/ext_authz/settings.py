@@ -82,15 +82,3 @@ def refuse_other_path(edge: EdgeSettings) -> None:
             "Envoy would send on the path as it came, and not the one that was resolved and decided",
             "remove 'path_mode'; Envoy resolves paths itself with 'normalize_path' and 'merge_slashes'",
             "/edge/path_mode"))
-
-
-class ExtAuthzSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Doors for Envoy.
-
-    Attributes:
-        grpc: The gRPC door.
-        http: The HTTP door.
-    """
-
-    grpc: GrpcDoor | None = None
-    http: HttpDoor | None = None
