@@ -75,7 +75,8 @@ class _Writer:
         members: dict[str, Any] = {}
         for name, type_ in (field_types(kind) or {}).items():
             told = {"description": meanings[name]} if name in meanings else {}
-            shown = {"default": defaults[name]} if _is_plain(defaults.get(name, MISSING)) else {}
+            default = defaults.get(name, MISSING)
+            shown = {"default": list(default) if isinstance(default, tuple) else default} if _is_plain(default) else {}
             members[name] = {**self.of(_READ_AS.get((kind, name), type_)), **told, **shown}
         required = [name for name in members if name not in defaults]
         return {"type": "object", "description": _first_words(kind), "properties": members, "required": required,
