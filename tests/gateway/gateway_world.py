@@ -182,8 +182,7 @@ def running(folder: Path, gateway: dict[str, Any], *options: str, **more: Any) -
     try:
         wait_for(lambda: process.poll() is not None or "its status is at" in said.read_text(), "the gateway listens")
         assert process.poll() is None, said.read_text()
-        ports = [int(found) for found in re.findall(r"(?:listens|status is) at \S+:(\d+)", said.read_text())]
-        started = Gateway(process, folder, ports[0], ports[1], said)
+        started = Gateway(process, folder, *(_port(said, what) for what in ("listens", "status is")), said)
         wait_for(lambda: started.status("/readyz").status == 200, "the gateway is ready")
         yield started
     finally:
@@ -194,3 +193,9 @@ def running(folder: Path, gateway: dict[str, Any], *options: str, **more: Any) -
             process.kill()
             process.wait()
     assert process.returncode == 0, said.read_text()
+
+
+def _port(said: Path, what: str) -> int:
+    """The port that the program tells; 0 for a Unix socket."""
+    found = re.search(rf"{what} at https?://\S+:(\d+)", said.read_text())
+    return int(found[1]) if found else 0

@@ -1,0 +1,267 @@
+"""Start, reload and stop of the running gateway: nothing is dropped, and wrong settings are not taken up."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway_origin import SECONDS, Origin, origin, wait_for
+from gateway_world import SECRET, Gateway, bearer, running, section, write_settings, write_world
+from websockets.sync.client import connect
+
+from iam_guard.config.gateway import load_gateway
+from iam_guard.errors import ConfigurationError
+
+
+@pytest.fixture(scope="module")
+def behind() -> Iterator[Origin]:
+    with origin() as started:
+        yield started
+
+
+class Load:
+    """Clients that ask again and again, on connections that they keep, and count what is not a good answer."""
+
+    def __init__(self, gateway: Gateway, count: int = 3) -> None:
+        self._gateway = gateway
+        self._ending = threading.Event()
+        self.good = 0
+        self.bad: list[str] = []
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(count)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(SECONDS)
+
+    def _ask(self) -> None:
+        headers = bearer("alice")
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._gateway.port,
+                                                           timeout=SECONDS)) as connection:
+            while not self._ending.is_set():
+                try:
+                    connection.request("GET", "/items/1", headers=headers)
+                    response = connection.getresponse()
+                    body = response.read()
+                except (OSError, http.client.HTTPException) as error:
+                    self.bad.append(repr(error))
+                    connection.close()
+                    continue
+                if (response.status, body) == (200, b"body of 0\n"):
+                    self.good += 1
+                else:
+                    self.bad.append(f"{response.status} {body!r}")
+
+
+def reloads_under_load(gateway: Gateway, behind: Origin, turns: int, pause: float) -> None:
+    before = gateway.reloads()["done"]
+    with Load(gateway) as load:
+        for turn in range(turns):
+            if turn % 2:
+                gateway.tell(signal.SIGHUP)
+            else:
+                gateway.rewrite(gateway=section(behind.url, upstream={"head_seconds": 30.0 + turn}))
+            wait_for(lambda: gateway.reloads()["done"] > before + turn, "the settings are taken up")  # noqa: B023
+            served = load.good
+            wait_for(lambda: load.good > served + 20, "requests are served")  # noqa: B023
+            time.sleep(pause)
+    assert load.bad == []
+
+
+@pytest.fixture(scope="module")
+def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with running(tmp_path_factory.mktemp("life"), section(behind.url)) as started:
+        yield started
+
+
+def test_reloads_under_load_lose_no_request(gateway: Gateway, behind: Origin) -> None:
+    reloads_under_load(gateway, behind, 6, 0.0)
+
+
+@pytest.mark.nightly
+def test_a_reload_every_second_for_a_minute_loses_no_request(gateway: Gateway, behind: Origin) -> None:
+    reloads_under_load(gateway, behind, 60, 1.0)
+
+
+def test_what_has_begun_outlives_a_reload(gateway: Gateway, behind: Origin) -> None:
+    with connect(f"ws://127.0.0.1:{gateway.port}/ws/feed", additional_headers=bearer("alice"), proxy=None,
+                 open_timeout=SECONDS) as client:
+        client.send("before")
+        assert client.recv(SECONDS) == "echo before"
+        before = gateway.reloads()["done"]
+        gateway.tell(signal.SIGHUP)
+        wait_for(lambda: gateway.reloads()["done"] > before, "the settings are taken up")
+        client.send("after")
+        assert client.recv(SECONDS) == "echo after"
+
+
+def test_new_settings_count_at_once(gateway: Gateway, behind: Origin) -> None:
+    with origin() as other:
+        before = gateway.reloads()["done"]
+        gateway.rewrite(gateway=section(other.url))
+        wait_for(lambda: gateway.reloads()["done"] > before, "the settings are taken up")
+        assert gateway.call("GET", "/items/1", bearer("alice")).status == 200
+        assert len(other.seen) == 1
+        gateway.rewrite(gateway=section(behind.url))
+        wait_for(lambda: gateway.reloads()["done"] > before + 1, "the settings are taken up")
+    assert gateway.call("GET", "/items/1", bearer("alice")).status == 200
+
+
+@pytest.mark.parametrize("wrong", [
+    {"upstreams": {}}, {"listen": "127.0.0.1:1"}, {"tls": {"cert_file": "none.pem", "key_file": "none.pem"}},
+    {"nothing": "like this"}])
+def test_wrong_settings_are_not_taken_up(gateway: Gateway, behind: Origin, wrong: dict[str, Any]) -> None:
+    before = gateway.reloads()
+    gateway.rewrite(gateway={**section(behind.url), **wrong})
+    wait_for(lambda: gateway.reloads()["failed"] > before["failed"], "the settings are refused")
+    assert gateway.reloads()["settings"] == "refused"
+    assert gateway.status("/readyz").status == 200
+    assert gateway.call("GET", "/items/1", bearer("alice")).status == 200
+    gateway.rewrite(gateway=section(behind.url))
+    wait_for(lambda: gateway.reloads()["settings"] == "current", "good settings are taken up")
+    assert gateway.reloads()["done"] > before["done"]
+
+
+def test_a_policy_is_taken_away_and_counts_without_a_reload(gateway: Gateway) -> None:
+    policy = gateway.folder / "iam/users/alice.json"
+    kept = policy.read_text()
+    policy.write_text('{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}')
+    wait_for(lambda: gateway.call("GET", "/items/1", bearer("alice")).status == 403, "alice may not any more")
+    policy.write_text(kept)
+    wait_for(lambda: gateway.call("GET", "/items/1", bearer("alice")).status == 200, "alice may again")
+
+
+def test_a_stop_lets_requests_end_and_takes_no_new_ones(behind: Origin, tmp_path: Path) -> None:
+    with running(tmp_path, section(behind.url)) as gateway, \
+            socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as uploading, \
+            socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as beginning, \
+            socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as idle:
+        upload, question = (f"{line} HTTP/1.1\r\nHost: shop.example\r\nAuthorization: {bearer('root')['Authorization']}"
+                            "\r\n".encode() for line in ("PUT /files/pub/slow", "GET /items/1"))
+        behind.seen.clear()
+        uploading.sendall(upload + b"Content-Length: 10\r\n\r\nfirst")
+        wait_for(lambda: behind.seen, "the upload has begun")
+        idle.sendall(question + b"\r\n")
+        assert idle.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        beginning.sendall(question)
+        gateway.tell(signal.SIGTERM)
+        wait_for(lambda: idle.recv(65_536) == b"", "the idle connection is closed")
+        uploading.sendall(b" last")
+        beginning.sendall(b"\r\n")
+        for connection, end in ((uploading, b"body of 10\n"), (beginning, b"body of 0\n")):
+            answer = b""
+            while chunk := connection.recv(65_536):
+                answer += chunk
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"connection: close" in answer
+            assert answer.endswith(end)
+        assert gateway.process.wait(SECONDS) == 0
+
+
+def test_a_gateway_that_settles_says_that_it_is_not_ready_and_serves_on(behind: Origin, tmp_path: Path) -> None:
+    with running(tmp_path, section(behind.url, limits={"settle_seconds": 2.0})) as gateway:
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=SECONDS)
+        connection.request("GET", "/items/1", headers=bearer("alice"))
+        assert connection.getresponse().read() == b"body of 0\n"
+        gateway.tell(signal.SIGTERM)
+        wait_for(lambda: gateway.status("/readyz").status == 503, "it says that it is not ready")
+        connection.request("GET", "/items/1", headers=bearer("alice"))
+        response = connection.getresponse()
+        assert (response.status, response.getheader("connection")) == (200, "close")
+        response.read()
+        connection.close()
+
+
+def test_several_workers_serve_reload_and_are_replaced(behind: Origin, tmp_path: Path) -> None:
+    def workers() -> set[int]:
+        children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(gateway.process.pid)], check=False,
+                                  capture_output=True, text=True).stdout.splitlines()
+        return {int(line.split()[0]) for line in children if "spawn_main" in line}
+
+    with running(tmp_path, section(behind.url), "--workers", "2") as gateway:
+        wait_for(lambda: len(workers()) == 2, "two workers run")
+        with Load(gateway) as load:
+            gateway.tell(signal.SIGHUP)
+            wait_for(lambda: load.good > 50, "requests are served")
+        assert load.bad == []
+        first = min(workers())
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: first not in workers() and len(workers()) == 2, "the worker is replaced")
+        wait_for(lambda: gateway.call("GET", "/items/1", bearer("alice")).status == 200, "requests are served")
+
+
+def test_good_settings_pass_the_check(tmp_path: Path) -> None:
+    path = write_world(tmp_path, section("http://127.0.0.1:9"))
+    ran = subprocess.run([sys.executable, "-m", "iam_guard", "gateway", "--config", str(path), "--check"], check=False,
+                         capture_output=True, text=True, timeout=60, env={**os.environ, "GATEWAY_TEST_SECRET": SECRET})
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "nothing is wrong\n")
+
+
+def test_settings_without_a_gateway_do_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_TEST_SECRET", SECRET)
+    path = write_world(tmp_path, section("http://127.0.0.1:9"))
+    write_settings(tmp_path)
+    with pytest.raises(ConfigurationError, match="'gateway' is missing"):
+        load_gateway(path)
+
+
+@pytest.mark.parametrize(("wrong", "pointer", "told"), [
+    ({"upstreams": {"app": {"servers": ["ftp://x"]}}}, "/gateway/upstreams/app", "not the address of a server"),
+    ({"upstreams": {"app": {"servers": ["http://x/path"]}}}, "/gateway/upstreams/app", "no path"),
+    ({"upstreams": {"app": {"servers": []}}}, "/gateway/upstreams/app/servers", "has no server"),
+    ({"routes": [{"upstream": "other"}]}, "/gateway/routes/0/upstream", "no upstream 'other'"),
+    ({"routes": [{"upstream": "app", "path": "/a"}, {"upstream": "app", "path": "/a/"}]}, "/gateway/routes/1",
+     "another rule"),
+    ({"routes": [{"upstream": "app", "host": "Shop.example"}]}, "/gateway/routes/0/host", "not a host name"),
+    ({"listen": "8080"}, "/gateway/listen", "no address to listen at"),
+    ({"tls": {"cert_file": "c.pem", "key_file": "k.pem"}}, "/gateway/tls/cert_file", "there is no file"),
+    ({"assertion": {"keys": "keys.json", "issuer": "x"}}, "/gateway/assertion/keys", "make the file"),
+    ({"workers": 0}, "/gateway/workers", "0"),
+    ({"limit": {}}, "/gateway/limit", "did you mean"),
+])
+def test_wrong_settings_do_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any],
+                                     pointer: str, told: str) -> None:
+    monkeypatch.setenv("GATEWAY_TEST_SECRET", SECRET)
+    path = write_world(tmp_path, {**section("http://127.0.0.1:9"), **wrong})
+    with pytest.raises(ConfigurationError) as caught:
+        load_gateway(path)
+    (fault,) = caught.value.faults
+    assert (fault.file, fault.pointer) == (str(path), pointer)
+    assert told in f"{fault.message}; {fault.mend}"
+    lines = path.read_text().splitlines()
+    keys = [part for part in pointer.split("/") if part and not part.isdigit()]
+    told_at = "".join(lines[fault.line - 1:fault.line + 2])
+    assert any(f'"{key}"' in told_at for key in (keys[-1], "upstream", "upstreams"))
+
+
+def test_without_policies_nothing_is_served_but_what_is_public(behind: Origin, tmp_path: Path) -> None:
+    path = write_world(tmp_path, section(behind.url))
+    assert path.exists()
+    broken = tmp_path / "iam/users/alice.json"
+    with running(tmp_path, section(behind.url)) as gateway:
+        broken.write_text("{")
+        gateway.tell(signal.SIGHUP)
+        wait_for(lambda: gateway.reloads()["done"] > 0, "the settings are taken up")
+        assert gateway.status("/readyz").status == 503
+        behind.seen.clear()
+        assert gateway.call("GET", "/items/1", bearer("root")).status == 503
+        assert behind.seen == []
+        assert gateway.call("GET", "/health").status == 200
+        assert json.loads(gateway.status("/readyz").body)["ready"] is False

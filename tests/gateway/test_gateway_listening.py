@@ -1,0 +1,159 @@
+"""TLS and Unix sockets where the gateway listens, with certificates of clients and new ones of its own."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from gateway_origin import SECONDS, Origin, origin, wait_for
+from gateway_world import Gateway, bearer, running, section
+
+WORKLOAD = "spiffe://prod.example/billing"
+
+
+class Authority:
+    """Signs certificates."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority")])
+        self._made = self._begun(self._name, self._key.public_key()).add_extension(
+            x509.BasicConstraints(True, None), critical=True).add_extension(
+            x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True)
+        self.pem = self._made.sign(self._key, SHA256()).public_bytes(Encoding.PEM)
+
+    def _begun(self, name: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return (x509.CertificateBuilder().subject_name(name).issuer_name(self._name).public_key(key)
+                .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(minutes=1))
+                .not_valid_after(now + timedelta(hours=1)))
+
+    def issue(self, folder: Path, name: str, *names: x509.GeneralName) -> int:
+        """Write a certificate and its key; returns its serial number."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = self._begun(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]), key.public_key())
+        made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        made = made.add_extension(x509.BasicConstraints(False, None), critical=True)
+        made = made.add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), True)
+        signed = made.sign(self._key, SHA256())
+        for ending, content in (("key", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())),
+                                ("pem", signed.public_bytes(Encoding.PEM))):
+            aside = folder / f"{name}.{ending}.new"
+            aside.write_bytes(content)
+            aside.replace(folder / f"{name}.{ending}")
+        return signed.serial_number
+
+
+AUTHORITY = Authority()
+LOOPBACK = x509.IPAddress(ip_address("127.0.0.1"))
+
+
+@pytest.fixture(scope="module")
+def behind() -> Iterator[Origin]:
+    with origin() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "ca.pem").write_bytes(AUTHORITY.pem)
+    AUTHORITY.issue(folder, "server", LOOPBACK)
+    AUTHORITY.issue(folder, "billing", x509.UniformResourceIdentifier(WORKLOAD))
+    tls = {"cert_file": "server.pem", "key_file": "server.key", "client_ca_file": "ca.pem"}
+    workloads = {"place": "tls", "trust_domains": [{"name": "prod.example", "account": "t1", "partition": "iamg"}]}
+    with running(folder, section(behind.url, tls=tls), credentials={"certificates": workloads}) as started:
+        yield started
+
+
+def secure(gateway: Gateway, client: str = "") -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(gateway.folder / "ca.pem"))
+    if client:
+        context.load_cert_chain(gateway.folder / f"{client}.pem", gateway.folder / f"{client}.key")
+    return context
+
+
+def get(gateway: Gateway, target: str, who: str = "anon", client: str = "") -> int:
+    connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=SECONDS,
+                                             context=secure(gateway, client))
+    try:
+        connection.request("GET", target, headers=bearer(who))
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    finally:
+        connection.close()
+
+
+def test_requests_over_tls_are_told_to_be(gateway: Gateway, behind: Origin) -> None:
+    assert get(gateway, "/items", "insider") == 200  # allowed over TLS only
+    assert behind.seen[-1].values("x-forwarded-proto") == ["https"]
+
+
+def test_clear_text_is_not_answered(gateway: Gateway) -> None:
+    with pytest.raises((http.client.HTTPException, ConnectionError)):
+        gateway.call("GET", "/health")
+
+
+def test_old_versions_are_not_spoken(gateway: Gateway) -> None:
+    old = secure(gateway)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as plain, \
+            pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
+        old.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def test_a_workload_is_known_by_its_certificate(gateway: Gateway, behind: Origin) -> None:
+    assert get(gateway, "/items/1") == 401
+    assert get(gateway, "/items/1", client="billing") == 403  # known, and allowed nothing
+    wait_for(lambda: "billing" in gateway.decisions()[-1]["principal"], "the decision is recorded")
+
+
+def test_a_new_certificate_is_shown_without_a_restart(gateway: Gateway) -> None:
+    def shown() -> int:
+        with socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as plain, \
+                secure(gateway).wrap_socket(plain, server_hostname="127.0.0.1") as opened:
+            der = opened.getpeercert(binary_form=True)
+            assert der
+            return x509.load_der_x509_certificate(der).serial_number
+
+    before = gateway.reloads()["done"]
+    issued = AUTHORITY.issue(gateway.folder, "server", LOOPBACK)
+    wait_for(lambda: gateway.reloads()["done"] > before, "the settings are taken up")
+    wait_for(lambda: shown() == issued, "the new certificate is shown")
+
+
+def test_a_unix_socket_is_listened_at_and_forwarded_to(tmp_path: Path, behind: Origin) -> None:
+    def ask(place: Path) -> bytes:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(SECONDS)
+            client.connect(str(place))
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n")
+            answer = b""
+            while chunk := client.recv(65_536):
+                answer += chunk
+            return answer
+
+    left_behind = socket.socket(socket.AF_UNIX)
+    left_behind.bind(str(tmp_path / "gateway.sock"))
+    left_behind.close()  # as after a crash
+    inner, outer = tmp_path / "inner", tmp_path / "outer"
+    inner.mkdir()
+    outer.mkdir()
+    own = {**section(behind.url), "listen": "unix:../gateway.sock"}
+    with running(inner, own):
+        with running(outer, section("unix:../gateway.sock")) as gateway:
+            assert gateway.call("GET", "/health").body == b"body of 0\n"
+        assert ask(tmp_path / "gateway.sock").startswith(b"HTTP/1.1 200 ")
