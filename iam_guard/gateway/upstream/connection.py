@@ -7,6 +7,7 @@ any more: its bytes are counted and handed on as they came.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import cast
 
@@ -121,6 +122,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
         self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("socket")
+        if peer is not None:  # a machine that lost its power says nothing; the kernel finds out
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def data_received(self, data: bytes) -> None:
         """See :class:`asyncio.Protocol`."""

@@ -270,6 +270,17 @@ def test_a_name_that_nobody_knows() -> None:
     asyncio.run(run())
 
 
+def test_the_kernel_asks_whether_a_silent_server_is_still_there() -> None:
+    async def run() -> None:
+        async with scripted(answering(OK)) as server, upstream(server.url) as app:
+            await ask(app)
+            [connection] = app._pool._open
+            peer = connection.transport.get_extra_info("socket")
+            assert peer.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+    asyncio.run(run())
+
+
 def test_closing_lets_what_runs_end_and_keeps_nothing() -> None:
     async def run() -> None:
         held = Held()
