@@ -50,7 +50,7 @@ class HttpDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: str = "127.0.0.1:8184"
     path_prefix: str = ""
-    described: bool = True
+    described: bool = False
     peers: tuple[str, ...] = ("127.0.0.1", "::1")
 
     def __post_init__(self) -> None:

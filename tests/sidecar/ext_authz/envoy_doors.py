@@ -97,7 +97,7 @@ def open_envoy(wire: str, *, world: World | None = None, checks: Any = None, app
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
         behind = closing.enter_context(Serving(upstream))
         if wire == "http":
-            guard: Any = Serving(app or make_http_app(world.asker, HttpDoor(), world.edge), ws="none")
+            guard: Any = Serving(app or make_http_app(world.asker, HttpDoor(described=True), world.edge), ws="none")
         else:
             guard = GrpcServing(checks or Checks(world.asker, lambda: is_ready(world)))
         closing.enter_context(guard)
