@@ -117,7 +117,8 @@ def spoken(gateway: Gateway, version: ssl.TLSVersion) -> str | None:
 def test_old_versions_are_not_spoken(gateway: Gateway) -> None:
     assert spoken(gateway, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
     assert spoken(gateway, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
-    with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"), pytest.raises((ssl.SSLError, ConnectionError)):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"), \
+            pytest.raises((ssl.SSLError, ConnectionError)):
         spoken(gateway, ssl.TLSVersion.TLSv1_1)
 
 
