@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,6 +37,7 @@ def sidecar(
     from iam_guard.config.settings import load_settings  # servers, web client and cryptography
     from iam_guard.config.sidecar import make_sidecar
 
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     made = make_sidecar(load_settings(config))
     if check:
         note(f"{config}: nothing is wrong")

@@ -22,6 +22,7 @@ from iam_guard.config.wiring import Wiring
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.http.mapper import RequestMapper
 from iam_guard.sidecar.answer import Asker
+from iam_guard.sidecar.authzen.routes import door_paths
 from iam_guard.sidecar.control import Control, OwnHost, control_routes
 from iam_guard.sidecar.doors import Door, apps_by_address
 from iam_guard.sidecar.ext_authz.http import make_http_app
@@ -111,9 +112,7 @@ class _Plan:
 
     def all(self) -> list[Door]:
         """Every door that is named, with nobody behind it: enough to see whether they are in each other's way."""
-        told = self.told
-        named = {"forward": told.forward_doors.doors, "ext_authz_grpc": told.ext_authz_grpc,
-                 "ext_authz_http": told.ext_authz_http, "tokens": self.values.tokens, "control": told.control}
+        named = {**self._sections(), "forward": self.told.forward_doors.doors}
         return [self.door(name, _nobody) for name, wanted in named.items() if wanted]
 
     def door(self, name: str, app: ASGIApp | None) -> Door:
@@ -127,15 +126,20 @@ class _Plan:
         return address._replace(path=str(self.origin.path(address.path))) if address.is_unix else address
 
     def _own(self, name: str) -> str:
-        told = {"forward": self.told.forward_doors, "ext_authz_grpc": self.told.ext_authz_grpc,
-                "ext_authz_http": self.told.ext_authz_http, "tokens": self.values.tokens, "control": self.told.control}
-        return str(getattr(told[name], "listen", ""))
+        return str(getattr(self._sections()[name], "listen", ""))
+
+    def _sections(self) -> dict[str, object]:
+        told = self.told
+        return {"forward": told.forward_doors, "authzen": told.authzen, "ext_authz_grpc": told.ext_authz_grpc,
+                "ext_authz_http": told.ext_authz_http, "tokens": self.values.tokens, "control": told.control}
 
     def _places(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The paths of a door, and the trees of paths; none where it answers everything."""
         if name == "forward":
             doors = self.told.forward_doors.doors
             return tuple(one.at for one in doors if not one.is_tree), tuple(one.at for one in doors if one.is_tree)
+        if name == "authzen" and self.told.authzen is not None:
+            return tuple(door_paths(self.told.authzen)), ()
         if name == "tokens" and self.values.tokens is not None:
             path = urlsplit(self.values.tokens.issuer).path.rstrip("/")
             return (f"{path}/token", f"{path}/caller-identity", f"{path}/jwks.json",
@@ -161,6 +165,7 @@ class _Making:
         told, values = self.plan.told, self.plan.values
         wanted: dict[str, tuple[object, Callable[[], ASGIApp | None]]] = {
             "forward": (told.forward_doors.doors, self._forward),
+            "authzen": (told.authzen, self._authzen),
             "ext_authz_grpc": (told.ext_authz_grpc, self._ext_authz_grpc),
             "ext_authz_http": (told.ext_authz_http, self._ext_authz_http),
             "tokens": (values.tokens, self._tokens),
@@ -181,6 +186,20 @@ class _Making:
     def _forward(self) -> ASGIApp:
         return make_forward_app(self._asker("forward"), self.plan.told.forward_doors.doors, self.wiring.edge,
                                 unix=self.plan.address("forward").is_unix)
+
+    def _authzen(self) -> ASGIApp:
+        from iam_guard.sidecar.authzen.app import make_authzen_app
+
+        wiring, origin, told = self.wiring, self.plan.origin, self.plan.told.authzen
+        if told is None:
+            raise ConfigurationError(origin.fault(AT, "'authzen' is missing"))
+        try:
+            app = make_authzen_app(wiring.guard, wiring.authenticator, told, wiring.edge,
+                                   style=self.plan.values.denials, vary=", ".join(wiring.callers.vary).encode("ascii"))
+        except ConfigurationError as refused:
+            raise ConfigurationError(origin.placed(refused.faults, f"{AT}/authzen")) from None
+        self.judges["authzen"] = app.judge
+        return app
 
     def _ext_authz_http(self) -> ASGIApp:
         return make_http_app(self._asker("ext_authz_http"), self.plan.told.ext_authz_http or HttpDoor(),

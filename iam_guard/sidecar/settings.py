@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from iam_guard.sidecar.authzen.settings import AuthzenDoor
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor, HttpDoor
 from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
 from iam_guard.sidecar.listening import check_address
@@ -57,6 +58,7 @@ class SidecarSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Attributes:
         listen: The listener that doors share: ``HOST:PORT`` or ``unix:PATH``.
         forward: Doors for forward authorization; a list is ``doors``.
+        authzen: The door for programs that ask for decisions by AuthZEN's Authorization API.
         ext_authz_grpc: The door for Envoy's external authorization over gRPC, at a listener of its own.
         ext_authz_http: The same over HTTP, at a listener of its own.
         control: Where the sidecar is looked after.
@@ -65,6 +67,7 @@ class SidecarSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     listen: str = DECISIONS
     forward: tuple[ForwardDoor, ...] | ForwardSettings = ()
+    authzen: AuthzenDoor | None = None
     ext_authz_grpc: GrpcDoor | None = None
     ext_authz_http: HttpDoor | None = None
     control: ControlSettings = ControlSettings()
@@ -73,6 +76,8 @@ class SidecarSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def __post_init__(self) -> None:
         """Check the addresses and the paths."""
         check_address(self.listen or "?", "/listen")
+        if self.authzen is not None:
+            check_address(self.authzen.listen, "/authzen/listen")
         for name, door in (("ext_authz_grpc", self.ext_authz_grpc), ("ext_authz_http", self.ext_authz_http)):
             if door is not None:
                 check_address(door.listen or "?", f"/{name}/listen")

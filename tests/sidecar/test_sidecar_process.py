@@ -308,3 +308,23 @@ def test_both_doors_for_envoy_have_listeners_of_their_own(tmp_path: Path, grpc_a
             assert check(b"", timeout=PATIENCE)[2:4] == b"\x08\x07"
         assert found.end() == 0
     assert not (tmp_path / "http.sock").exists()
+
+
+AUTHZEN = SETTINGS.replace("  control:", "  authzen: {base: 'https://pdp.example'}\n  control:")
+EVALUATION = {"subject": {"type": "user", "id": "ann"}, "action": {"name": "Read"},
+              "resource": {"type": "docs", "id": "1"}}
+
+
+def test_programs_ask_beside_proxies_on_the_listener_that_doors_share(tmp_path: Path) -> None:
+    settings = world(tmp_path, AUTHZEN)
+    with running(settings, doors=3) as found, httpx.Client(timeout=PATIENCE) as client:
+        assert found.addresses["authzen"] == found.addresses["forward"] != found.addresses["control"]
+        url = f"{found.url('authzen')}/access/v1/evaluation"
+        assert client.post(url, json=EVALUATION).status_code == 401
+        assert client.post(url, json=EVALUATION, headers=bearer("ann")).status_code == 403
+        answer = client.post(url, json=EVALUATION, headers=bearer("operator"))
+        assert answer.status_code == 200
+        assert answer.json()["decision"] is True
+        assert client.get(f"{found.url('authzen')}/.well-known/authzen-configuration").status_code == 200
+        assert client.get(f"{found.url('forward')}/forward-auth/nginx",
+                          headers=nginx_call(**bearer("ann"))).status_code == 200
