@@ -131,7 +131,8 @@ class AuthzenApp:
             caller.scope = {}  # a caller and its scope know each other; let go of both at once
             request = caller.request
             status, headers, body = await self._admitted(verdict, receive)
-            return status, [*headers, (b"content-length", b"%d" % len(body)), *echo], body
+            length = [(b"content-length", b"%d" % len(body))] if status == 200 else []
+            return status, [*headers, *length, *echo], body
         except Exception as error:
             if not isinstance(error, RequestRefusedError | AccessDeniedError):
                 _logger.warning("a question could not be answered: %s", type(error).__name__, exc_info=True)

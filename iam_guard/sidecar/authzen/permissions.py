@@ -53,7 +53,8 @@ class OwnPermissions:
         items = members.get("permissions")
         if not isinstance(items, list):
             raise invalid("'permissions' has to be a list.")
-        return self._checked([(one.get("action"), one.get("resource")) if isinstance(one, dict) else () for one in items])
+        return self._checked([(one.get("action"), one.get("resource")) if isinstance(one, dict) else ()
+                              for one in items])
 
     def answer(self, caller: Caller, asked: Sequence[tuple[str, str]]) -> tuple[bytes, bytes]:
         """The body of the answer, and its entity tag.
