@@ -92,7 +92,7 @@ class Exchange:
             if self.client_error is not None:
                 raise self.client_error from None
             error.started = self._started
-            error.receive = _again(first, self.receive)
+            error.receive = receive_again(first, self.receive)
             raise
         except asyncio.CancelledError:
             if not self.cut or self.task is None:
@@ -226,11 +226,11 @@ class Exchange:
             self.pool.give_back(connection)  # brought, and not used
 
 
-def _again(first: Message, receive: Receive) -> Receive:
+def receive_again(first: Message, receive: Receive) -> Receive:
     """Receive *first* once more, then what comes."""
     held = [first]
 
-    async def receive_again() -> Message:
+    async def again() -> Message:
         return held.pop() if held else await receive()
 
-    return receive_again
+    return again

@@ -20,6 +20,7 @@ from iam_guard.gateway.upstream.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+from iam_guard.gateway.upstream.exchange import receive_again
 from iam_guard.gateway.upstream.fields import Fields
 from iam_guard.gateway.upstream.handshake import Handshake
 from iam_guard.gateway.upstream.pool import Pool
@@ -51,17 +52,23 @@ async def forward_websocket(settings: ServerSettings, pool: Pool, head: RequestH
     Raises:
         UpstreamError: the server cannot be asked; the client is not answered yet.
     """
-    await receive()  # the client's wish to connect
+    wish = await receive()  # to connect
     handshake = Handshake(scope.get("subprotocols") or ())
     relay = _Relay(settings, receive, send)
     from_client = asyncio.get_running_loop().create_task(relay.from_client())
+    denied = False
     try:
         await relay.ask(pool, handshake.request(head))
         if relay.answer.status == _SWITCHED:
             await relay.accept(handshake.check(relay.answer))
             await relay.to_client()
         else:
+            denied = True
             await _pass_denial(relay.answer, scope, send)
+    except UpstreamError as error:
+        error.started = denied
+        error.receive = receive_again(wish, receive)
+        raise
     finally:
         from_client.cancel()
         relay.let_go(pool)

@@ -17,6 +17,8 @@ from upstream_peers import SOON, Scripted, scope_of, scripted, served, upstream
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from iam_guard.gateway.upstream import UpstreamBrokenError, UpstreamConnectError
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 FRONTS = pytest.mark.parametrize("ws", ["websockets-sansio"])
 
@@ -316,11 +318,6 @@ def test_a_server_in_front_that_cannot_send_an_answer_closes() -> None:
     async def run() -> None:
         sent: list[dict[str, Any]] = []
 
-        async def receive() -> dict[str, Any]:
-            if not sent:
-                return {"type": "websocket.connect"}
-            raise AssertionError("nothing more is asked")
-
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
@@ -338,6 +335,53 @@ def test_a_server_in_front_that_cannot_send_an_answer_closes() -> None:
 
             await app(scope, receive_once, send)
         assert [message["type"] for message in sent] == ["websocket.close"]
+
+    asyncio.run(run())
+
+
+def test_another_server_can_be_asked_for_the_same_socket() -> None:
+    async def run() -> None:
+        back = Back()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        async with (serve(back, "127.0.0.1", 0) as server, upstream(f"http://127.0.0.1:{port}") as dead,
+                    upstream(f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}") as alive):
+            async def either(scope: Any, receive: Any, send: Any) -> None:
+                if scope["type"] == "lifespan":
+                    return
+                with pytest.raises(UpstreamConnectError) as failed:
+                    await dead.forward(scope, receive, send)
+                assert failed.value.untouched
+                assert failed.value.receive is not None
+                await alive.forward(scope, failed.value.receive, send)
+
+            async with served(either) as front, connect(f"ws://127.0.0.1:{front}") as client:
+                await client.send("here")
+                assert await soon(client.recv()) == "here"
+
+    asyncio.run(run())
+
+
+def test_half_a_refusal_is_not_followed_by_another() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Scripted) -> None:
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nhalf")
+        await writer.drain()
+
+    async def run() -> None:
+        sent: list[dict[str, Any]] = []
+        said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        said.put_nowait({"type": "websocket.connect"})
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = scope_of(extensions={"websocket.http.response": {}}) | {"type": "websocket", "subprotocols": []}
+        async with scripted(script) as server, upstream(server.url) as app:
+            with pytest.raises(UpstreamBrokenError):
+                await soon(app(scope, said.get, send))
+        assert [message["type"] for message in sent].count("websocket.http.response.start") == 1
+        assert not any(message.get("more_body") is False for message in sent)
 
     asyncio.run(run())
 
