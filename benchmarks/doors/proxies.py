@@ -178,6 +178,9 @@ def _ext_authz(grpc: bool) -> dict[str, object]:
     exact = [{"exact": name.lower()} for name in HEADERS]
     http = {"http_service": {
         "server_uri": {"uri": "http://guard", "cluster": "guard", "timeout": "5s"}, "path_prefix": "/ext-authz",
+        "authorization_request": {"headers_to_add": [
+            {"key": "x-original-client", "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"},
+            {"key": "x-original-scheme", "value": "%REQ(:SCHEME)%"}]},
         "authorization_response": {"allowed_upstream_headers": {"patterns": exact}}}}
     service = {"grpc_service": {"envoy_grpc": {"cluster_name": "guard"}, "timeout": "5s"}} if grpc else http
     return {"name": "ext_authz", "typed_config": {
