@@ -23,6 +23,7 @@ from iam_guard.identity.access_keys import DirectoryAccessKeys
 from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.identity.one_credential import OneCredential
+from iam_guard.identity.replay import ReplayCache
 from iam_guard.identity.session_keys import SessionKeys
 from iam_guard.identity.sigv4.authenticator import SigV4Authenticator
 from iam_guard.identity.sigv4.rules import SignatureRules
@@ -56,14 +57,14 @@ def read_callers(settings: SettingsFile, origin: Origin, environment: Mapping[st
     """
     metadata = read_metadata(settings)
     revocations = read_revocation_file(settings, origin)
-    ways, signed_tokens = credential_ways(settings, origin, metadata.url if metadata else "", revocations)
+    ways, signed_tokens, used = credential_ways(settings, origin, metadata.url if metadata else "", revocations)
     if settings.signed_requests is not None:
-        ways.append(_signed(settings, settings.signed_requests, origin, environment, signed_tokens))
+        ways.append(_signed(settings, settings.signed_requests, origin, environment, signed_tokens, used))
     api_keys = settings.credentials.api_keys
     vary = ("Authorization", api_keys.header) if api_keys else ("Authorization",)
     # A single way asks for itself. Where anonymous callers are welcome, it has to be seen that they sent nothing.
     alone = len(ways) == 1 and isinstance(ways[0], JWTAuthenticator) and not settings.allow_anonymous
-    parts = (revocations,) if revocations else ()
+    parts = tuple(one for one in (revocations, used) if one is not None)
     return Callers(ways[0] if alone else OneCredential(*ways), metadata, vary, parts)
 
 
@@ -83,14 +84,14 @@ def check_callers(settings: SettingsFile, origin: Origin) -> None:
 
 
 def _signed(settings: SettingsFile, rules: SignatureRules, origin: Origin, environment: Mapping[str, str],
-            signed_tokens: JWTAuthenticator | None) -> SigV4Authenticator:
+            signed_tokens: JWTAuthenticator | None, used: ReplayCache | None) -> SigV4Authenticator:
     opener = _opener(settings, origin)
     ring = _key_ring(origin, environment)
     from iam_guard.directory.hiding import HiddenSecrets
 
     temporary = None if signed_tokens is None else SessionKeys(signed_tokens, SessionSecrets(lambda: ring))
     return SigV4Authenticator(DirectoryAccessKeys(opener, HiddenSecrets(ring)), rules, temporary=temporary,
-                              realm=settings.realm)
+                              used=used, realm=settings.realm)
 
 
 def _opener(settings: SettingsFile, origin: Origin) -> Callable[[], DirectoryStore]:

@@ -137,9 +137,12 @@ class CredentialSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         dpop: Tokens that are bound to a key.
         certificates: Client certificates.
         api_keys: API keys.
+        replay_file: A file in which the processes of one machine remember together which proofs and signatures were
+            used; without it, each remembers its own.
     """
 
     introspection: IntrospectionSettings | None = None
     dpop: DPoPSettings | None = None
     certificates: CertificateSettings | None = None
     api_keys: ApiKeySettings | None = None
+    replay_file: str = ""

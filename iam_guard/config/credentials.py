@@ -36,6 +36,7 @@ from iam_guard.identity.nonces import Nonces
 from iam_guard.identity.one_credential import Way
 from iam_guard.identity.replay import MemoryReplayCache
 from iam_guard.identity.settings import build_mapping
+from iam_guard.identity.shared_replay import SharedReplayCache
 from iam_guard.identity.token_identity import IsRevoked
 
 T = TypeVar("T")
@@ -64,10 +65,12 @@ class Ways(NamedTuple):
     Attributes:
         all: The most usual first.
         signed_tokens: Reads signed tokens for those ways; ``None`` when there is no issuer.
+        used: Remembers for all processes what may be used once; ``None`` where each does that for itself.
     """
 
     all: list[Way]
     signed_tokens: JWTAuthenticator | None
+    used: SharedReplayCache | None = None
 
 
 class _WayMaker:
@@ -79,6 +82,7 @@ class _WayMaker:
         self._settings, self._origin, self._metadata_url = settings, origin, metadata_url
         self._given, self._realm = settings.credentials, settings.realm
         self._namers: list[Namer] = []
+        self._used = self._shared_replay()
 
     def all(self) -> Ways:
         """Every way, the most usual first."""
@@ -92,7 +96,17 @@ class _WayMaker:
         proof = self._proof(source, peers)
         ways = [*self._token_ways(readers, proof), *self._other_ways(source, peers, proof)]
         self._check_names(issuers, peers)
-        return Ways(ways, signed)
+        return Ways(ways, signed, self._used)
+
+    def _shared_replay(self) -> SharedReplayCache | None:
+        name, dpop, signatures = self._given.replay_file, self._given.dpop, self._settings.signed_requests
+        if not name:
+            return None
+        if dpop is None and signatures is None:
+            raise ConfigurationError(self._origin.fault(f"{AT}/replay_file", "nothing is to be used once here",
+                                                        "leave it out; it is for 'dpop' and 'signed_requests'"))
+        size = (dpop.remembered if dpop else 0) + (signatures.replay_entries if signatures else 0)
+        return self._placed("/replay_file", lambda: SharedReplayCache(self._origin.path(name), size))
 
     def _signed_tokens(self, issuers: tuple[Issuer, ...]) -> JWTAuthenticator | None:
         return JWTAuthenticator(issuers, realm=self._realm, resource_metadata=self._metadata_url,
@@ -162,7 +176,7 @@ class _WayMaker:
         if dpop is not None:
             asked = dpop
             ways.append(DPoPTokens(readers, dpop=self._placed("/dpop", lambda: self._dpop(asked)), certificates=proof,
-                                   replay=MemoryReplayCache(dpop.remembered)))
+                                   replay=self._used or MemoryReplayCache(dpop.remembered)))
         return ways
 
     def _dpop(self, told: DPoPSettings) -> DPoP:

@@ -244,3 +244,25 @@ def test_the_key_ring_is_missed_at_the_start(settings: Path, directory: Director
 
 def test_somebody_has_to_say_who_asks(settings: Path) -> None:
     assert len(faults_of(settings, SETTINGS.replace(f"{RULES}\n", ""))) == 1
+
+
+def test_two_processes_with_one_file_let_a_write_in_once(settings: Path, directory: Directory) -> None:
+    text = SETTINGS.replace("service: docs}", "service: docs, replays: all}") + "credentials: {replay_file: used.db}\n"
+    settings.write_text(text)
+    signed = signature(new_access_key(directory))
+    answers = asyncio.run(ask(settings, signed)) + asyncio.run(ask(settings, signed))
+    assert [status for status, _ in answers] == [200, 401]
+    assert (settings.parent / "used.db").exists()
+
+
+def test_a_file_for_nothing_is_a_mistake(settings: Path) -> None:
+    text = SETTINGS.replace("issuers: []", ISSUERS).replace(
+        "signed_requests: {region: eu-central-1, service: docs}\n", "credentials: {replay_file: used.db}\n")
+    [told] = faults_of(settings, text)
+    assert "nothing is to be used once" in told
+
+
+def test_a_file_that_cannot_be_made(settings: Path, directory: Directory) -> None:
+    [told] = faults_of(settings, SETTINGS + "credentials: {replay_file: nowhere/used.db}\n")
+    assert "cannot remember what was used" in told
+    assert "iam-guard.yaml" in told
