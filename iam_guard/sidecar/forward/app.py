@@ -31,12 +31,13 @@ class ForwardApp:
         edge: Their addresses (``trusted_proxies``), and which headers belong to the guard.
 
     Raises:
-        ConfigurationError: two doors share a path.
+        ConfigurationError: two doors share a path, or the guard is to resolve paths.
     """
 
     def __init__(self, asker: Asker, doors: Iterable[ForwardDoor], edge: EdgeSettings) -> None:
         doors = tuple(doors)
         check_doors(doors)
+        _refuse_other_path(edge)
         self._asker = asker
         self._edge = edge
         self._doors = {door.at: (door, Reader(door, edge)) for door in doors}
@@ -89,6 +90,14 @@ class ForwardApp:
         raise unclear("no kind of proxy asks at this path")
 
 
+def _refuse_other_path(edge: EdgeSettings) -> None:
+    """A proxy passes on the path that it has: one that is resolved here would be decided and another served."""
+    if edge.path_mode != "strict":
+        raise ConfigurationError(Fault("a proxy that only asks would not learn which path was decided",
+                                       "remove 'path_mode', so that paths that have to be resolved are refused",
+                                       "/edge/path_mode"))
+
+
 def _is_local(scope: Mapping[str, Any]) -> bool:
     """Whether the call came by a Unix socket; who may connect there is a matter of the permissions of its file."""
     server = scope.get("server")
@@ -111,7 +120,7 @@ def make_forward_app(asker: Asker, doors: Iterable[ForwardDoor], edge: EdgeSetti
         unix: The listener is a Unix socket, so that no addresses are needed.
 
     Raises:
-        ConfigurationError: two doors share a path, or nobody may ask.
+        ConfigurationError: two doors share a path, nobody may ask, or the guard is to resolve paths.
     """
     if not unix and not edge.trusts_anybody:
         raise ConfigurationError(Fault("no proxy may ask for forward authorization",

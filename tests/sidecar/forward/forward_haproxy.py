@@ -10,8 +10,6 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-#: The package, and those of its libraries that a small Debian does not have.
-PACKAGES = ("haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
 SECONDS = 120
 
 
@@ -41,15 +39,25 @@ def _cache() -> Path:
 def _unpack(folder: Path) -> str:
     """Download and unpack; the fault, if there is one."""
     try:
-        for package in PACKAGES:
-            subprocess.run(["apt-get", "download", package], cwd=folder, check=True, capture_output=True,
-                           timeout=SECONDS)
+        for package in _packages():
+            _said(folder, "apt-get", "download", package)
         # The program last: who finds it finds everything.
         for archive in sorted(folder.glob("*.deb"), key=lambda one: one.name.startswith("haproxy")):
-            subprocess.run(["dpkg-deb", "-x", archive.name, "."], cwd=folder, check=True, capture_output=True,
-                           timeout=SECONDS)
+            _said(folder, "dpkg-deb", "-x", archive.name, ".")
     except subprocess.CalledProcessError as error:
-        return str(error.stderr.decode("utf-8", "replace").strip().splitlines()[-1:])
+        return str(error.stderr).strip().rpartition("\n")[2]
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return ""
+
+
+def _packages() -> list[str]:
+    """The package, and those of its libraries that this machine does not have."""
+    needed = _said(Path.cwd(), "apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests",
+                   "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances", "haproxy").splitlines()
+    installed = _said(Path.cwd(), "dpkg-query", "-W", "-f", "${Package}\n").splitlines()
+    return ["haproxy", *sorted({name for name in needed if name.startswith("lib")} - set(installed))]
+
+
+def _said(folder: Path, *command: str) -> str:
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=SECONDS).stdout

@@ -127,6 +127,11 @@ def test_a_listener_that_nobody_may_ask_does_not_start(world: World) -> None:
     make_forward_app(world.asker, DOORS, EdgeSettings(), unix=True)
 
 
+def test_a_path_that_the_guard_would_resolve_is_not_what_the_proxy_passes_on(world: World) -> None:
+    with pytest.raises(ConfigurationError, match="path_mode"):
+        make_forward_app(world.asker, DOORS, EdgeSettings(trusted_proxies=("127.0.0.1",), path_mode="normalize"))
+
+
 def test_a_unix_socket_answers_a_real_client(tmp_path: Path) -> None:
     path = str(tmp_path / "guard.sock")
     world = World(with_caller_headers(EdgeSettings(), NAMES))
