@@ -119,7 +119,7 @@ def _decision_points(found: Mapping[str, Measured]) -> Iterator[Target]:
         yield Target("AuthZEN: rate over Cerbos over HTTP, the faster way", ours.rate / max(theirs), 3, "x",
                      at_least=True)
     if ours and plain:
-        yield Target("AuthZEN: rate over raw ASGI and msgspec", ours.rate / plain.rate, 2 / 3, "x", at_least=True)
+        yield Target("AuthZEN: rate over raw ASGI and msgspec", ours.rate / plain.rate, 0.667, "x", at_least=True)
     ours, plain = found.get(EXT_AUTHZ), found.get(PLAIN_GRPC)
     if ours and plain:
         yield Target("ext_authz gRPC: rate over grpc.aio that decides nothing", ours.rate / plain.rate, 2, "x",

@@ -51,7 +51,11 @@ def sidecar(world: World) -> Iterator[Guarded]:
     path = world.settings("sidecar.yaml", edge={"trusted_proxies": ["127.0.0.1"]}, sidecar={
         "forward": {"listen": f"127.0.0.1:{forward}",
                     "doors": [{"proxy": name} for name in ("nginx", "caddy", "traefik")]},
+        "ext_authz_http": {"listen": f"127.0.0.1:{http}", "path_prefix": "/ext-authz"},
+        "ext_authz_grpc": {"listen": f"127.0.0.1:{grpc}"},
+        "authzen": {"listen": f"127.0.0.1:{authzen}", "base": "https://pdp.example", "services": {"document": "docs"},
+                    "context": {"ip": "aws:SourceIp"}},
         "control": {"listen": f"127.0.0.1:{control}"}})
     command = [sys.executable, "-m", "iam_guard", "sidecar", "--config", str(path)]
     with program("iam_guard sidecar", command, world.folder, listens(forward), {"PYTHONPATH": str(ROOT)}) as running:
-        yield Guarded(running, forward, 0, 0, 0)
+        yield Guarded(running, forward, http, grpc, authzen)
