@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from iam_guard.cli.output import note
+from iam_guard.cli.output import note, print_text
 from iam_guard.errors import ConfigurationError, Fault
 
 if TYPE_CHECKING:
@@ -21,7 +23,16 @@ EXAMPLES = (
     "iam-guard gateway --config iam-guard.yaml",
     "iam-guard gateway --config iam-guard.yaml --check",
     "iam-guard gateway --config iam-guard.yaml --workers 4",
+    "iam-guard gateway --config iam-guard.yaml --engine envoy",
+    "iam-guard gateway --config iam-guard.yaml --engine envoy --print-config",
 )
+
+
+class Engine(StrEnum):
+    """What moves the bytes."""
+
+    OWN = "own"
+    ENVOY = "envoy"
 
 
 def gateway(
@@ -29,21 +40,29 @@ def gateway(
         "iam-guard.yaml"),
     check: Annotated[bool, typer.Option("--check", help="Check the settings, and do not start.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, max=256, show_default=False,
-                                                help="Processes, instead of what the settings say.")] = None,
+                                                help="Processes, or threads of Envoy, instead of what the settings "
+                                                     "say.")] = None,
+    engine: Annotated[Engine, typer.Option(help="own serves by itself; envoy runs an Envoy that asks this "
+                                                "guard.")] = Engine.OWN,
+    print_config: Annotated[bool, typer.Option("--print-config", help="With --engine envoy: print its configuration, "
+                                                                      "and do not start.")] = False,
 ) -> None:
     """Serve as a reverse proxy that lets nothing through which the policies do not allow.
 
     SIGHUP, or a change of the settings file, takes up new settings; settings
     with a mistake are not taken up. SIGTERM lets running requests end.
     """
+    if print_config and engine is not Engine.ENVOY:
+        raise typer.BadParameter("--print-config needs --engine envoy")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        from iam_guard.config import gateway as composed
-    except ModuleNotFoundError as missing:
-        if (missing.name or "iam_guard").startswith("iam_guard"):
-            raise
-        raise ConfigurationError(Fault(f"'{missing.name}' is not installed",
-                                       "pip install 'iam-guard[gateway]'")) from None
+    if engine is Engine.ENVOY:
+        _with_envoy(config, check, workers, print_config)
+    else:
+        _by_itself(config, check, workers)
+
+
+def _by_itself(config: Path, check: bool, workers: int | None) -> None:
+    composed = _composed("gateway", "gateway")
     section = composed.load_gateway(config).settings
     if check:
         note("nothing is wrong")
@@ -60,6 +79,28 @@ def gateway(
 
     _tell(section, listening, status)
     Workers(count, composed.run_worker, (str(config), listening, status), section.limits.drain_seconds).supervise()
+
+
+def _with_envoy(config: Path, check: bool, workers: int | None, print_config: bool) -> None:
+    composed = _composed("envoy", "envoy")
+    if print_config:
+        print_text(composed.written_config(config).rstrip())
+    elif check:
+        composed.check_envoy(config)
+        note("nothing is wrong")
+    else:
+        composed.run_envoy(config, workers, lambda listen: note(f"the gateway listens at {listen}"))
+
+
+def _composed(module: str, extra: str) -> Any:
+    """The part that puts it together; it needs libraries of an extra."""
+    try:
+        return import_module(f"iam_guard.config.{module}")
+    except ModuleNotFoundError as missing:
+        if (missing.name or "iam_guard").startswith("iam_guard"):
+            raise
+        raise ConfigurationError(Fault(f"'{missing.name}' is not installed",
+                                       f"pip install 'iam-guard[{extra}]'")) from None
 
 
 def _tell(section: GatewaySettings, listening: socket.socket, status: socket.socket | None) -> None:
