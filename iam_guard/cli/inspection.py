@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".json", ".yaml", ".yml")
 #: Keys that only a settings file has.
-_OF_SETTINGS = frozenset({"policies", "store", "issuers"})
+_OF_SETTINGS = frozenset({"policies", "store", "issuers", "gateway", "sidecar"})
 
 
 class Kind(StrEnum):
@@ -139,8 +139,9 @@ def _check_routes(path: Path) -> None:
 
 
 def _check_settings(path: Path) -> None:
-    """Check a settings file, and the issuers, routes and policies that it names; nothing is fetched or started."""
+    """Check a settings file, and what it names: issuers, routes, policies, doors; nothing is fetched or started."""
     from iam_guard.config.callers import check_callers  # it brings a web client along
+    from iam_guard.config.doors import check_doors
     from iam_guard.config.settings import load_settings
 
     settings = load_settings(path)
@@ -148,8 +149,9 @@ def _check_settings(path: Path) -> None:
     settings.origin.attempt(faults, "", lambda: check_callers(settings.values, settings.origin))
     settings.origin.attempt(faults, "", lambda: read_route_sources(path))
     settings.origin.attempt(faults, "", lambda: _load_policies(settings))
+    settings.origin.attempt(faults, "", lambda: check_doors(settings))
     if faults:
-        raise ConfigurationError(faults)
+        raise ConfigurationError(dict.fromkeys(faults))
 
 
 def read_route_sources(path: Path) -> RouteSources:

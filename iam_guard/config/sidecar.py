@@ -102,6 +102,12 @@ def check_sidecar(values: SettingsFile, origin: Origin) -> None:
         raise ConfigurationError(faults)
 
 
+def addresses_of(values: SettingsFile, origin: Origin) -> dict[str, Address]:
+    """Where the doors listen, by the JSON pointer of what says so."""
+    plan = _Plan(values, values.sidecar or SidecarSettings(), origin)
+    return {plan.place(door.name): door.address for door in plan.all()}
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """Where each door is, whoever answers behind it."""
@@ -124,6 +130,12 @@ class _Plan:
         """Where a door listens: at an address of its own, or at the one that is shared."""
         address = read_address(self._own(name) or self.told.listen)
         return address._replace(path=str(self.origin.path(address.path))) if address.is_unix else address
+
+    def place(self, name: str) -> str:
+        """The JSON pointer of what says where a door listens."""
+        if not self._own(name):
+            return f"{AT}/listen"
+        return "/tokens/listen" if name == "tokens" else f"{AT}/{name}/listen"
 
     def _own(self, name: str) -> str:
         return str(getattr(self._sections()[name], "listen", ""))

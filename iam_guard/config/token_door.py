@@ -12,7 +12,8 @@ from iam_guard.config.issuers import read_issuer_at
 from iam_guard.config.place import Origin
 from iam_guard.config.schema import ProviderSettings, TokenServiceSettings
 from iam_guard.config.tokens import make_token_app
-from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.errors import ConfigurationError, Fault, UnavailableError
+from iam_guard.sts.key_file import SigningKeyFile
 from iam_guard.sts.web_identity import WebIdentityProvider
 
 
@@ -28,16 +29,40 @@ def make_token_door(told: TokenServiceSettings, url: str, origin: Origin) -> tup
         ConfigurationError: with everything that is wrong with the section.
         UnavailableError: the directory cannot be reached.
     """
-    providers = read_providers(told, origin)
-    keys = origin.path(told.keys)
-    if not keys.is_file():
-        raise ConfigurationError(origin.fault("/tokens/keys", f"there is no file '{keys}'",
-                                              "make it with 'iam-guard token keys'"))
-    app = make_token_app(url, issuer=told.issuer, audience=told.audience, keys=keys, providers=providers)
+    check_token_settings(told, origin)
+    app = make_token_app(url, issuer=told.issuer, audience=told.audience, keys=origin.path(told.keys),
+                         providers=_providers(told, origin))
     return app, ApplicationPart(app)
 
 
-def read_providers(told: TokenServiceSettings, origin: Origin) -> tuple[WebIdentityProvider, ...]:
+def check_token_settings(told: TokenServiceSettings, origin: Origin) -> None:
+    """Check the section; nothing is opened.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with it.
+    """
+    faults: list[Fault] = []
+    origin.attempt(faults, "", lambda: _providers(told, origin))
+    keys = origin.path(told.keys)
+    if keys.is_file():
+        faults += _faults_of(SigningKeyFile(keys), origin)
+    else:
+        faults.append(origin.fault("/tokens/keys", f"there is no file '{keys}'",
+                                   f"make it with 'iam-guard token keys --keys {told.keys} --new'"))
+    if faults:
+        raise ConfigurationError(faults)
+
+
+def _faults_of(keys: SigningKeyFile, origin: Origin) -> list[Fault]:
+    """What keeps the keys from being read."""
+    try:
+        _ = keys.current
+    except UnavailableError as refused:
+        return [origin.fault("/tokens/keys", str(refused), "let this process alone read the file")]
+    return []
+
+
+def _providers(told: TokenServiceSettings, origin: Origin) -> tuple[WebIdentityProvider, ...]:
     """Make the providers.
 
     Raises:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
 
+from iam_guard.errors import ConfigurationError
 from iam_guard.sidecar.authzen.settings import AuthzenDoor
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor, HttpDoor
 from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
@@ -29,7 +31,7 @@ class ForwardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def __post_init__(self) -> None:
         """Check the address and the paths."""
         check_address(self.listen, "/listen")
-        check_doors(self.doors)
+        _check_paths(self.doors, "/doors")
 
 
 class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,9 +84,16 @@ class SidecarSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             if door is not None:
                 check_address(door.listen or "?", f"/{name}/listen")
         if isinstance(self.forward, tuple):
-            check_doors(self.forward)
+            _check_paths(self.forward, "/forward")
 
     @property
     def forward_doors(self) -> ForwardSettings:
         """Doors for forward authorization, whichever way they are written."""
         return self.forward if isinstance(self.forward, ForwardSettings) else ForwardSettings(doors=self.forward)
+
+
+def _check_paths(doors: tuple[ForwardDoor, ...], at: str) -> None:
+    try:
+        check_doors(doors)
+    except ConfigurationError as refused:
+        raise ConfigurationError(replace(one, pointer=at + one.pointer) for one in refused.faults) from None
