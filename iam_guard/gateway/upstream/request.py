@@ -18,6 +18,8 @@ _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USUAL = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _TRAILERS = "http.response.trailers"
+_ASK_FOR_TRAILERS = ((b"te", b"trailers"), (b"connection", b"te"))
+_COLON = b": ".join
 _NO_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
 
 
@@ -27,15 +29,15 @@ class RequestHead:
 
     Attributes:
         method: The method.
-        lines: Request line and header, without what says how long the body is.
-        count: How many lines these are.
+        text: Request line and header, without what says how long the body is.
+        lines: How many lines these are.
         length: How long the body is said to be; ``None`` when the client did not know.
         repeatable: A second copy would do no harm, as far as the method tells.
     """
 
     method: str
-    lines: list[bytes]
-    count: int
+    text: bytes
+    lines: int
     length: int | None
     repeatable: bool
 
@@ -73,10 +75,10 @@ class RequestHead:
         """
         return self._closed(b"".join(more) + b"\r\n", len(more) + 1)
 
-    def _closed(self, end: bytes, lines: int) -> bytes:
-        head = b"".join(self.lines) + end
+    def _closed(self, end: bytes, more: int) -> bytes:
+        head, lines = self.text + end, self.lines + more
         # One look at the whole finds a line end that somebody put into a value (threat H09).
-        if head.count(b"\n") != self.count + lines or head.count(b"\r") != self.count + lines or b"\0" in head:
+        if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
             raise UnsendableError("a header field holds a line end or NUL", untouched=True)
         return head
 
@@ -94,7 +96,7 @@ class RequestWriter:
         self._host = settings.host.encode("ascii")
         self._authority = settings.address.authority.encode("ascii")
         self._own = frozenset(name.lower().encode("ascii") for name in own_headers)
-        self._via = {version: f"via: {version} {settings.via}\r\n".encode("ascii")
+        self._via = {version: f"{version} {settings.via}".encode("ascii")
                      for version in ("1.0", "1.1", "2", "2.0", "3")} if settings.via else {}
 
     def head(self, scope: Scope) -> RequestHead:
@@ -109,16 +111,13 @@ class RequestWriter:
         kept, connection, host, length, trailers = self._sorted(scope)
         if connection:
             kept = without_named(kept, connection, self._own)
-        lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method.encode("ascii"), target(scope), host)]
-        lines += [b"%b: %b\r\n" % field for field in kept]
-        count = len(kept) + 2
         if via := self._via.get(scope.get("http_version", "1.1")):
-            lines.append(via)
-            count += 1
+            kept.append((b"via", via))
         if trailers:
-            lines.append(b"te: trailers\r\nconnection: te\r\n")
-            count += 2
-        return RequestHead(method, lines, count, length, method in ("GET", "HEAD"))
+            kept += _ASK_FOR_TRAILERS
+        fields = b"\r\n".join(map(_COLON, ((b"host", host), *kept)))
+        text = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode("ascii"), target(scope), fields)
+        return RequestHead(method, text, len(kept) + 2, length, method in ("GET", "HEAD"))
 
     def _sorted(self, scope: Scope) -> tuple[Fields, list[bytes], bytes, int | None, bool]:
         kept: Fields = []
