@@ -39,37 +39,38 @@ def decisions(world: World, guard: Guarded, seconds: float, rounds: int,
     """Ask everybody in turns."""
     found = defaultdict(list)
     with ExitStack() as stack:
-        points = list(_points(world, guard, stack))
-        for point in points:
-            _see_it_decide(point)
+        asked = points(world, guard, stack)
+        for point in asked:
+            see_it_decide(point)
         for turn in range(rounds):
-            for point in points:
+            for point in asked:
                 tell(f"{point.name}, round {turn + 1} of {rounds}")
                 found[point.name].append(measure(point.work, [point.program], seconds))
     return {name: in_the_middle(one) for name, one in found.items()}
 
 
-def _points(world: World, guard: Guarded, stack: ExitStack) -> Sequence[Point]:
+def points(world: World, guard: Guarded, stack: ExitStack) -> Sequence[Point]:
+    """Start everybody; Cerbos only where it is installed."""
     plain, port = stack.enter_context(uvicorn("benchmarks.doors.plain_apps:decide_nothing", world.folder))
     bare, bare_port = stack.enter_context(grpc_aio(world.folder))
-    points = [Point(PLAIN_JSON, plain, authzen(port, "user")),
-              Point(PLAIN_GRPC, bare, ext_authz(bare_port, world.allowed))]
+    found = [Point(PLAIN_JSON, plain, authzen(port, "user")),
+             Point(PLAIN_GRPC, bare, ext_authz(bare_port, world.allowed))]
     if guard.authzen:
-        points.append(Point(AUTHZEN, guard.program, authzen(guard.authzen, "user", headers=world.allowed),
-                            authzen(guard.authzen, "user", document="secret/1", headers=world.allowed)))
+        found.append(Point(AUTHZEN, guard.program, authzen(guard.authzen, "user", headers=world.allowed),
+                           authzen(guard.authzen, "user", document="secret/1", headers=world.allowed)))
     if guard.grpc:
-        points.append(Point(EXT_AUTHZ, guard.program, ext_authz(guard.grpc, world.allowed),
-                            ext_authz(guard.grpc, world.denied)))
+        found.append(Point(EXT_AUTHZ, guard.program, ext_authz(guard.grpc, world.allowed),
+                           ext_authz(guard.grpc, world.denied)))
     if (theirs := stack.enter_context(cerbos(world.folder))) is not None:
         program, http_port, grpc_port = theirs
-        points += [Point(CERBOS[0], program, cerbos_http(http_port), cerbos_http(http_port, "secret/1")),
-                   Point(CERBOS[1], program, authzen(http_port, "reader"),
-                         authzen(http_port, "reader", document="secret/1")),
-                   Point(CERBOS_GRPC, program, cerbos_grpc(grpc_port), cerbos_grpc(grpc_port, "secret/1"))]
-    return points
+        found += [Point(CERBOS[0], program, cerbos_http(http_port), cerbos_http(http_port, "secret/1")),
+                  Point(CERBOS[1], program, authzen(http_port, "reader"),
+                        authzen(http_port, "reader", document="secret/1")),
+                  Point(CERBOS_GRPC, program, cerbos_grpc(grpc_port), cerbos_grpc(grpc_port, "secret/1"))]
+    return found
 
 
-def _see_it_decide(point: Point) -> None:
+def see_it_decide(point: Point) -> None:
     """Compare the answers to a question that is allowed and to one that is denied.
 
     Raises:
