@@ -34,7 +34,9 @@ class AuthzenDoor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         resources: The same for single types of resources.
         services: The service of a type of resources, which a bare action and a short resource name get in front; by
             default the type itself.
-        actions: For each type of resources the actions there are, for searches.
+        renamed: What policies call an action that callers name otherwise, as ``Read`` for ``can_read``, or
+            ``records:Read``; names in policies have letters and digits only.
+        actions: For each type of resources the actions there are, for searches; by the names that callers use.
         known: For each type of resources those there are, by id, with their tags; what stands here counts more than
             what a caller says of the same resource.
         context: Condition keys that members of ``context`` become; any other becomes ``request:NAME``.
@@ -57,6 +59,7 @@ class AuthzenDoor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     resource: str = "{type}/{id}"
     resources: Mapping[str, str] = EMPTY
     services: Mapping[str, str] = EMPTY
+    renamed: Mapping[str, str] = EMPTY
     actions: Mapping[str, tuple[str, ...]] = EMPTY
     known: Mapping[str, Mapping[str, Mapping[str, Any]]] = EMPTY
     context: Mapping[str, str] = EMPTY
@@ -86,6 +89,10 @@ def _faults(door: AuthzenDoor) -> Iterator[Fault]:
     for one, service in door.services.items():
         if not re.fullmatch(r"[a-z0-9-]+", service):
             yield Fault(f"'{service}' is not a service", "use small letters, digits and '-'", f"/services/{one}")
+    for one, action in door.renamed.items():
+        if not re.fullmatch(r"(?:[a-z0-9-]+:)?[A-Za-z0-9]+", action):
+            yield Fault(f"'{action}' is not what a policy can call an action", "write it like 'Read' or 'records:Read'",
+                        f"/renamed/{one}")
     for one, names in door.actions.items():
         for number, name in enumerate(names):
             if not _WORD.fullmatch(name.replace(":", ".", 1)):

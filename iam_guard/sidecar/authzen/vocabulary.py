@@ -75,6 +75,7 @@ class Vocabulary:
 
     def action(self, name: str, resource_type: str) -> str | None:
         """``service:Name``; ``None`` when there can be no such action."""
+        name = self._door.renamed.get(name, name)
         if ":" in name:
             return name if is_action(name) else None
         return f"{self.service(resource_type)}:{name}" if _NAME.fullmatch(name) else None

@@ -26,9 +26,10 @@ def test_nobody_asks_without_credentials(path: str) -> None:
     assert reply.status == 401
     assert reply.headers["www-authenticate"] == 'Bearer realm="pdp"'
     assert reply.headers["cache-control"] == "no-store"
-    assert b"alice" not in reply.body and b"record:" not in reply.body and b"Policy" not in reply.body
+    assert not [word for word in (b"alice", b"record:", b"Policy") if word in reply.body]
     bad = PDP.post(path, READ, who="bad")
-    assert bad.status == 401 and 'error="invalid_token"' in bad.headers["www-authenticate"]
+    assert bad.status == 401
+    assert 'error="invalid_token"' in bad.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize("path", [*EVERY, "/permissions"])
@@ -145,7 +146,7 @@ def test_policies_that_vanish_in_the_middle_allow_nothing(path: str, good: int) 
     source = Source(*[policies()] * good, UnavailableError("too old"))
     reply = DecisionPoint(source, **DOOR).post(path, READ)
     assert reply.status == 500
-    assert "decision" not in reply.json and "results" not in reply.json
+    assert not {"decision", "results", "evaluations"} & set(reply.json)
 
 
 # Batches

@@ -103,6 +103,13 @@ def test_full_actions_are_taken_as_they_stand() -> None:
     assert not decides(allow("record:Look", ANY), asking("ann", "other:Look", "1"))
 
 
+def test_actions_that_policies_call_otherwise() -> None:
+    renamed = {"can_read": "Read", "look": "other:Look"}
+    assert decides(allow("record:Read", ANY), asking("ann", "can_read", "1"), renamed=renamed)
+    assert decides(allow("other:Look", ANY), asking("ann", "look", "1"), renamed=renamed)
+    assert not decides(allow("record:look", ANY), asking("ann", "look", "1"), renamed=renamed)
+
+
 def test_default_names() -> None:
     words = Vocabulary(AuthzenDoor(base=BASE), ResourceNames(account="t1"))
     assert words.resource("photo", "a/b:c") == "arn:app:photo::t1:photo/a/b:c"
@@ -201,7 +208,8 @@ def test_a_value_that_is_no_date_is_no_error() -> None:
     ({"subject": "{id}"}, "/subject"), ({"subject": "arn:app:iam::{tenant}:user/{id}"}, "/subject"),
     ({"subjects": {"user": "arn:app:iam::1:user/{id}/x"}}, "/subjects/user"), ({"resource": "{type}"}, "/resource"),
     ({"resources": {"x": "arn:app:x:::*{id}"}}, "/resources/x"), ({"resources": {"x": "{id}"}}, "/resources/x"),
-    ({"services": {"x": "X:y"}}, "/services/x"), ({"actions": {"x": ("ok", "re*d")}}, "/actions/x/1"),
+    ({"services": {"x": "X:y"}}, "/services/x"), ({"renamed": {"x": "a_b"}}, "/renamed/x"),
+    ({"actions": {"x": ("ok", "re*d")}}, "/actions/x/1"),
     ({"context": {"t": "aws:CurrentTime"}}, "/context/t"), ({"context": {"t": "AWS:EpochTime"}}, "/context/t"),
     ({"context": {"u": "aws:PrincipalTag/role"}}, "/context/u"), ({"context": {"u": "aws:userid"}}, "/context/u"),
     ({"context": {"u": "aws:ResourceTag/x"}}, "/context/u"), ({"context": {"u": "nothing"}}, "/context/u"),
