@@ -41,13 +41,18 @@ class GrpcServing:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._server = GrpcServer(checks, door or GrpcDoor("127.0.0.1:0"))
+        self._open = False
 
     def __enter__(self) -> GrpcServing:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(SECONDS)
+        self._open = True
         return self
 
     def __exit__(self, *error: object) -> None:
+        if not self._open:
+            return
+        self._open = False
         asyncio.run_coroutine_threadsafe(self._server.close(), self._loop).result(SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(SECONDS)
