@@ -31,7 +31,7 @@ from iam_guard.identity.jwks import DEFAULT_REFRESH, KeySource, RefreshSettings
 from iam_guard.identity.jwt_svid import SpiffeMapping, trust_domain_of
 from iam_guard.identity.key_sources import is_fetched, open_key_source
 from iam_guard.identity.keys import Algorithm, KeySet, VerificationKey
-from iam_guard.identity.token import MAX_TOKEN, UnverifiedToken, malformed, read_token
+from iam_guard.identity.token import KEPT_HEADERS, MAX_TOKEN, Headers, UnverifiedToken, malformed, read_token
 from iam_guard.identity.token_identity import TokenIdentity, check_revocation, identity_of
 from iam_guard.identity.token_reader import ReadToken, looks_signed
 from iam_guard.model import EMPTY, Principal
@@ -112,6 +112,7 @@ class JWTAuthenticator:
         self._max_token, self._cache_seconds, self._is_revoked = max_token, cache_seconds, is_revoked
         # First in, first out: nothing stays longer than 'cache_seconds' anyway, and a hit moves nothing.
         self._verified: FIFOCache[bytes, _Verified] = FIFOCache(cache_size)
+        self._headers: Headers = Headers(KEPT_HEADERS)
         # Tokens here may be bound. They are kept apart, so that none is ever found by its text alone.
         self._read: FIFOCache[bytes, _Verified] = FIFOCache(cache_size)
 
@@ -192,7 +193,7 @@ class JWTAuthenticator:
         return ReadToken(known.principal, known.confirmation)
 
     async def _verify(self, token: bytes, now: float, *, bound: bool = False) -> _Verified:
-        unverified = read_token(token, max_length=self._max_token)
+        unverified = read_token(token, max_length=self._max_token, headers=self._headers)
         trust = self._choose_issuer(unverified)
         issuer, source, claims = trust.issuer, trust.source, unverified.claims
         await _check_signature(unverified, trust)

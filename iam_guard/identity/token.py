@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import binascii
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from iam_guard.engine.memo import Memo
 from iam_guard.errors import AuthenticationError
 from iam_guard.identity.strict_json import read_object
 
@@ -22,6 +23,20 @@ MALFORMED = "The access token is malformed"
 # Translates the URL alphabet to the plain one, and what only the plain one has to something that the
 # strict decoder refuses.
 _TO_PLAIN = bytes.maketrans(b"-_+/=", b"+/!!!")
+
+
+class TokenHeader(NamedTuple):
+    """What the header of a token says that is read; see :class:`UnverifiedToken`."""
+
+    algorithm: str
+    key_id: str | None
+    type: str
+
+
+#: Headers by the octets they were sent as: an issuer writes the same one on every token of a key.
+Headers = Memo[bytes, TokenHeader]
+#: Headers that are remembered, and the longest that is.
+KEPT_HEADERS, KEPT_HEADER_BYTES = 256, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +65,16 @@ def malformed(detail: str) -> AuthenticationError:
     return AuthenticationError(MALFORMED, detail=detail)
 
 
-def read_token(token: bytes, *, max_length: int = MAX_TOKEN) -> UnverifiedToken:
+def read_token(token: bytes, *, max_length: int = MAX_TOKEN, headers: Headers | None = None) -> UnverifiedToken:
     """Take a compact token apart without believing it.
 
     Encrypted tokens have five parts and are refused like anything else that has not three; members of
     the header that bring or point at a key (``jwk``, ``jku``, ``x5c``, ``x5u``) are not read.
+
+    Args:
+        token: As it was sent.
+        max_length: A longer one is not looked at.
+        headers: Remembers headers; reading one again would say the same.
 
     Raises:
         AuthenticationError: it is too long or not exactly a signed token in canonical form.
@@ -66,13 +86,23 @@ def read_token(token: bytes, *, max_length: int = MAX_TOKEN) -> UnverifiedToken:
         raise malformed("the token does not have three parts")
     try:
         header_part, payload_part, signature_part = parts
-        header = read_object(decode_part(header_part))
+        header = _header(header_part, headers)
         claims = read_object(decode_part(payload_part))
         signature = decode_part(signature_part)
     except (ValueError, RecursionError) as error:
         raise malformed(f"the token cannot be read: {type(error).__name__}") from None
-    algorithm, key_id, kind = _read_header(header)
-    return UnverifiedToken(algorithm, key_id, kind, claims, header_part + b"." + payload_part, signature)
+    return UnverifiedToken(*header, claims, header_part + b"." + payload_part, signature)
+
+
+def _header(part: bytes, known: Headers | None) -> TokenHeader:
+    if known is None:
+        return _read_header(read_object(decode_part(part)))
+    found = known.get(part) or known.recall(part)
+    if found is None:
+        found = _read_header(read_object(decode_part(part)))
+        if len(part) <= KEPT_HEADER_BYTES:
+            known.keep(part, found)
+    return found
 
 
 def decode_part(part: bytes) -> bytes:
@@ -88,7 +118,7 @@ def decode_part(part: bytes) -> bytes:
     return raw
 
 
-def _read_header(header: dict[str, Any]) -> tuple[str, str | None, str]:
+def _read_header(header: dict[str, Any]) -> TokenHeader:
     # No extension is understood, so whatever is critical cannot be honoured; unencoded payloads and
     # compression change what the signature covers or what a reader sees.
     if not header.keys().isdisjoint(("crit", "b64", "zip", "enc")):
@@ -96,7 +126,7 @@ def _read_header(header: dict[str, Any]) -> tuple[str, str | None, str]:
     algorithm, kind = header.get("alg"), header.get("typ", "")
     if not isinstance(algorithm, str) or not isinstance(kind, str):
         raise malformed("'alg' or 'typ' is not a string")
-    return algorithm, _read_kid(header), kind.lower().removeprefix("application/")
+    return TokenHeader(algorithm, _read_kid(header), kind.lower().removeprefix("application/"))
 
 
 def _read_kid(header: dict[str, Any]) -> str | None:

@@ -7,10 +7,10 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokens import claims_of, token
+from tokens import claims_of, compact, token
 
 from iam_guard.errors import AuthenticationError
-from iam_guard.identity.token import decode_part, read_token
+from iam_guard.identity.token import KEPT_HEADER_BYTES, Headers, decode_part, read_token
 
 
 @given(st.binary())
@@ -45,3 +45,29 @@ def test_the_parts() -> None:
 def test_any_text_is_a_token_or_a_clean_refusal(text: bytes) -> None:
     with pytest.raises(AuthenticationError):
         read_token(text)
+
+
+def made(header: dict[str, object], subject: str = "a") -> bytes:
+    return compact(header, {"sub": subject}, lambda signed: b"s").encode()
+
+
+def test_a_header_is_remembered_as_it_was_read() -> None:
+    known = Headers(4)
+    sent = [made({"alg": "HS256", "kid": kid}, kid) for kid in ("a", "b", "a", "c", "a")]
+    assert [read_token(one, headers=known) for one in sent] == [read_token(one) for one in sent]
+    assert len(known) <= 4
+
+
+def test_a_bad_header_is_refused_each_time_and_never_remembered() -> None:
+    known = Headers(4)
+    for _ in range(2):
+        with pytest.raises(AuthenticationError):
+            read_token(made({"alg": "HS256", "crit": ["b64"]}), headers=known)
+    assert not known
+
+
+def test_a_long_header_is_not_remembered() -> None:
+    known = Headers(4)
+    token = made({"alg": "HS256", "x": "y" * KEPT_HEADER_BYTES})
+    assert read_token(token, headers=known) == read_token(token)
+    assert not known
