@@ -108,6 +108,13 @@ def addresses_of(values: SettingsFile, origin: Origin) -> dict[str, Address]:
     return {plan.place(door.name): door.address for door in plan.all()}
 
 
+def token_paths(issuer: str) -> tuple[str, ...]:
+    """What the token service of an issuer answers."""
+    path = urlsplit(issuer).path.rstrip("/")
+    return (f"{path}/token", f"{path}/caller-identity", f"{path}/jwks.json",
+            f"/.well-known/oauth-authorization-server{path}", f"{path}/.well-known/openid-configuration")
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """Where each door is, whoever answers behind it."""
@@ -153,9 +160,7 @@ class _Plan:
         if name == "authzen" and self.told.authzen is not None:
             return tuple(door_paths(self.told.authzen)), ()
         if name == "tokens" and self.values.tokens is not None:
-            path = urlsplit(self.values.tokens.issuer).path.rstrip("/")
-            return (f"{path}/token", f"{path}/caller-identity", f"{path}/jwks.json",
-                    f"/.well-known/oauth-authorization-server{path}", f"{path}/.well-known/openid-configuration"), ()
+            return token_paths(self.values.tokens.issuer), ()
         return (), ()
 
 
