@@ -12,6 +12,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from iam_guard.gateway.trailers import TRAILERS, TrailingCycle, wants_trailers
+
 #: What the parser of targets can hold.
 _LONGEST_TARGET = 65_535
 _TOO_LONG = b"HTTP/1.1 414 URI Too Long\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -96,6 +98,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self._in_head = False
         self._disarm()
         super().on_headers_complete()
+        if self.scope["method"] != "HEAD" and wants_trailers(self.headers):
+            self._let_trail()
         if b"://" in self.url and not self.url.startswith(b"/"):
             self._tell_authority()
         if self.cycle is not None and (self._ending or self._rules.ending):
@@ -107,6 +111,12 @@ class GatewayProtocol(HttpToolsProtocol):
             self._refuse(_TOO_LONG)
         else:
             super().send_400_response(msg)
+
+    def _let_trail(self) -> None:
+        """Offer trailers. The cycle has not begun: its task runs when this callback of the parser is over."""
+        if self.cycle is not None and self.cycle.scope is self.scope and not self.cycle.response_started:
+            self.cycle.__class__ = TrailingCycle
+            self.scope["extensions"] = {**(self.scope.get("extensions") or {}), TRAILERS: {}}
 
     def _tell_authority(self) -> None:
         """Leave an absolute target whole: the guard compares its host with that of the header (threat G01)."""
