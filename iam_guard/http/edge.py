@@ -40,12 +40,17 @@ _TOLD_BY_PROXIES = frozenset({
 _OVERRIDES = frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})
 # ... and names that belong to this package.
 _NEVER_PREFIXES = (b"x-original-", b"x-rewrite-", b"x-iam-", b"x-guard-")
+# Whatever a name may hold besides letters and digits becomes one sign; letters become small.
+_FOLDED = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+.^_`|~", b"abcdefghijklmnopqrstuvwxyz" + b"-" * 14)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def canonical_name(name: bytes) -> bytes:
-    """Fold the spellings of a header name that a CGI-style backend would fold (promise S9)."""
-    return name.lower().replace(b"_", b"-")
+    """Fold the spellings of a header name that a CGI-style backend would fold (promise S9).
+
+    Some of them fold ``_`` alone, others every sign that is no letter and no digit.
+    """
+    return name.translate(_FOLDED)
 
 
 @dataclass(frozen=True, slots=True)

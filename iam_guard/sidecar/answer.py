@@ -81,6 +81,18 @@ class Asker:
         finally:
             current_caller.set(before)
 
+    def refuse(self, error: Exception) -> Answer:
+        """The answer to a call that does not say what it is about; it is recorded and counted like any denial.
+
+        Args:
+            error: Such as a :class:`RequestRefusedError`.
+        """
+        try:
+            return _denied(self._judge.denials.of_error(error, None))
+        except Exception:
+            _logger.exception("a request is denied because of an error")
+            return _denied(unavailable())
+
     def nobody(self) -> Fields:
         """The headers for a request that passes without a caller."""
         return (*self._names.for_caller(_ANONYMOUS, ""), _NO_STORE)
@@ -109,7 +121,8 @@ def for_subrequest(answer: Answer) -> Answer:
 
 
 def _denied(denial: Denial) -> Answer:
-    return Answer(denial.status, denial.headers, denial.body, False, denial.code or PREFLIGHT)
+    outcome = denial.code or (PREFLIGHT if denial.status == 204 else "denied")
+    return Answer(denial.status, denial.headers, denial.body, False, outcome)
 
 
 def _with_status(answer: Answer, status: int) -> Answer:

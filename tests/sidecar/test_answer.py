@@ -13,7 +13,7 @@ from iam_guard.asgi.judge import Judge
 from iam_guard.asgi.rules import Rules
 from iam_guard.engine.attachments import Attachments, Holder, Policy
 from iam_guard.engine.policy_set import PolicySet
-from iam_guard.errors import AuthenticationError, UnavailableError
+from iam_guard.errors import AuthenticationError, RequestRefusedError, UnavailableError
 from iam_guard.guard import Guard
 from iam_guard.http.caller_headers import CallerHeaders, with_caller_headers
 from iam_guard.http.edge import EdgeSettings
@@ -138,7 +138,7 @@ def test_a_name_that_no_header_may_hold_is_encoded() -> None:
     assert told[b"x-guard-account"] == b"t%C3%A9%0D%0AX-Admin: 1"
 
 
-@pytest.mark.parametrize("name", [b"X-Guard_Principal", b"x-guard-role", b"X_IAM_Role", b"X-HTTP-Method-Override",
+@pytest.mark.parametrize("name", [b"X-Guard_Principal", b"x-guard-role", b"X_IAM_Role", b"X.Guard.Role", b"x~iam!role", b"X-HTTP-Method-Override",
                                   b"x-original-uri"])
 def test_copies_of_a_client_are_named_for_removal(name: bytes) -> None:
     assert ask("/items/1", headers=((name, b"root"),)).remove == (name.decode(),)
@@ -175,3 +175,9 @@ def test_a_target_is_cut_before_it_is_decoded() -> None:
     assert (scope["path"], scope["raw_path"], scope["query_string"]) == (
         "/public?/../admin", b"/public%3f/../admin", b"x=%3f")
     assert ask("/public%3f/../admin").status == 400
+
+
+def test_a_call_that_says_nothing_is_denied_recorded_and_named() -> None:
+    answer = asker().refuse(RequestRefusedError("The original URI is missing.", status=403, code="invalid-request"))
+    assert (answer.status, answer.allowed, answer.outcome) == (403, False, "invalid-request")
+    assert json.loads(answer.body)["decision_id"]
