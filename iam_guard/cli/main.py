@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from iam_guard.cli import check, explain, gateway, routes, schema, sidecar, simulate
+from iam_guard.cli import api_keys, check, explain, gateway, routes, schema, sidecar, simulate
 from iam_guard.cli.demo import command as demo
 from iam_guard.cli.failures import GuardedCommands
 from iam_guard.errors import ConfigurationError, Fault
@@ -88,6 +88,7 @@ app.command(epilog=_examples(*routes.EXAMPLES))(routes.routes)
 app.command(epilog=_examples(*schema.EXAMPLES))(schema.schema)
 app.command(epilog=_examples(*sidecar.EXAMPLES))(sidecar.sidecar)
 app.command(epilog=_examples(*gateway.EXAMPLES))(gateway.gateway)
+app.add_typer(api_keys.app)
 
 
 def main() -> None:

@@ -51,8 +51,32 @@ def _stamp(place: Path) -> object:
 
 
 def _read_file(place: Path) -> ApiKeys:
+    entries, origin = _entries(place, _content(place))
+    return _table(entries, origin, "/keys")
+
+
+def read_key_entries(place: Path, content: bytes | None = None) -> tuple[ApiKeyEntry, ...]:
+    """The entries of a file of keys, each of which could be used.
+
+    Args:
+        place: The file.
+        content: What will be in it, instead of what is.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with any key.
+        OSError: the file cannot be read.
+    """
+    entries, origin = _entries(place, _content(place) if content is None else content)
+    _table(entries, origin, "/keys")
+    return entries
+
+
+def _content(place: Path) -> bytes:
     with place.open("rb") as stream:
-        content = stream.read(MAX_FILE_BYTES + 1)
+        return stream.read(MAX_FILE_BYTES + 1)
+
+
+def _entries(place: Path, content: bytes) -> tuple[tuple[ApiKeyEntry, ...], Origin]:
     if len(content) > MAX_FILE_BYTES:
         raise ConfigurationError(Fault(f"the file is longer than {MAX_FILE_BYTES} bytes", file=str(place)))
     source = SourceText(content.decode("utf-8", "replace"), file=str(place), is_yaml=place.suffix != ".json")
@@ -61,7 +85,7 @@ def _read_file(place: Path) -> ApiKeys:
     except DocumentError as refused:
         raise ConfigurationError(refused.faults) from None
     read = read_value(value, ApiKeyFile, file=source.file, position=source.position)
-    return _table(read.keys, Origin(source.file, place.parent, source.position), "/keys")
+    return read.keys, Origin(source.file, place.parent, source.position)
 
 
 def _table(entries: Sequence[ApiKeyEntry], origin: Origin, at: str) -> ApiKeyTable:

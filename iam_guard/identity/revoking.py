@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import msgspec
 
 from iam_guard.identity.revocation import RevocationList, RevokedSessions, RevokedToken, read_revocations
+from iam_guard.identity.whole_file import alone, replace_whole
 
 Entry = RevokedToken | RevokedSessions
 
@@ -35,12 +32,12 @@ def add_revocations(path: str | os.PathLike[str], *more: Entry, now: datetime | 
         ValueError: what is there is no list of revocations; it is left as it is.
     """
     place = Path(path)
-    with _alone(place):
+    with alone(place):
         before = read_revocations(place.read_bytes()) if place.exists() else RevocationList()
         after = _together(before, more, now or datetime.now(UTC))
         written = msgspec.json.format(msgspec.json.encode(after), indent=1) + b"\n"
         read_revocations(written)
-        _replace(place, written)
+        replace_whole(place, written)
     return after
 
 
@@ -49,25 +46,3 @@ def _together(before: RevocationList, more: tuple[Entry, ...], now: datetime) ->
              if one.until is None or one.until > now]
     return RevocationList(tokens=tuple(one for one in alive if isinstance(one, RevokedToken)),
                           sessions=tuple(one for one in alive if isinstance(one, RevokedSessions)))
-
-
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Keep other writers out; the lock is beside the file, since the file itself is replaced."""
-    with place.with_name(f".{place.name}.lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _replace(place: Path, written: bytes) -> None:
-    with NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as beside:
-        try:
-            beside.write(written)
-            beside.flush()
-            os.fsync(beside.fileno())
-            # Others read it: a guard may run as another user. It holds names of tokens, and no token.
-            os.fchmod(beside.fileno(), 0o644)
-            os.replace(beside.name, place)
-        except BaseException:
-            os.unlink(beside.name)
-            raise
