@@ -40,7 +40,8 @@ def status_of(gateway: Gateway, target: bytes, *lines: bytes, who: str = "alice"
 
 GUARDED = (b"/items/secret1", b"/admin", b"/admin/users", b"/files/private/x")
 INSERTED = (b"/", b"//", b"/./", b"/../", b"..", b";x", b"#x", b"?", b"\\", b"%2e", b"%2f", b"%5c", b"%00", b"%0a",
-            b"%25", b"%252e", b"/public/", b"/health", b"items", b"pub", b"\t", b"%c0%ae", b"http://shop.example", b"%EF%BC%8F")
+            b"%25", b"%252e", b"/public/", b"/health", b"items", b"pub", b"\t", b"%c0%ae",
+            b"http://shop.example", b"%EF%BC%8F")
 
 
 @st.composite
