@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from benchmarks.doors.decided import decisions
 from benchmarks.doors.guarded import sidecar
@@ -18,7 +17,7 @@ from benchmarks.doors.load import Measured
 from benchmarks.doors.proxied import proxied
 from benchmarks.doors.report import Found, print_tables, write_chart
 from benchmarks.doors.world import make_world
-from benchmarks.evaluate import Format, machine
+from benchmarks.evaluate import Format, machine, progress
 from benchmarks.targets import door_targets
 
 CHART = Path(__file__).resolve().parents[2] / "docs" / "doors.png"
@@ -32,17 +31,17 @@ def main(
 ) -> None:
     """Time the gateway and the sidecar beside proxies and decision points that do the same job."""
     seconds, rounds = (1.0, 1) if quick else (5.0, 3)
-    console = Console(stderr=True)
-    with console.status("starting") as status, tempfile.TemporaryDirectory(prefix="doors-") as place:
-        found = _found(Path(place), only, seconds, rounds, lambda text: status.update(text))
+    about = machine()  # before the run, which is a load itself
+    with progress() as tell, tempfile.TemporaryDirectory(prefix="doors-") as place:
+        found = _found(Path(place), only, seconds, rounds, tell)
     judged = door_targets(found.proxies, found.decisions, found.bodies, found.growth)
     if format is Format.JSON:
-        print(json.dumps({"machine": machine(), **asdict(found),
+        print(json.dumps({"machine": about, **asdict(found),
                           "targets": [asdict(one) | {"met": one.met} for one in judged]}, indent=2))
     else:
-        print_tables(found, judged, machine())
+        print_tables(found, judged, about)
     if chart or not (quick or only):
-        write_chart(chart or CHART, found, machine())
+        write_chart(chart or CHART, found, about)
 
 
 def _found(folder: Path, only: str, seconds: float, rounds: int, tell: Callable[[str], None]) -> Found:

@@ -18,6 +18,7 @@ _DATA = re.compile(r"\((\d+)\) data")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 #: Requests of the run that tells how many fill the time wanted, after one that warms caches and connections.
 _PILOT = 400
+_PATIENCE = 300
 
 
 class LoadError(Exception):
@@ -93,8 +94,11 @@ def in_the_middle(rounds: Sequence[Measured]) -> Measured:
 def _run(work: Work, number: int) -> Measured:
     with tempfile.TemporaryDirectory(prefix="doors-") as place:
         log = Path(place) / "answers"
-        done = subprocess.run(_command(work, number, Path(place), log), check=False, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            done = subprocess.run(_command(work, number, Path(place), log), check=False, text=True, timeout=_PATIENCE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        except subprocess.TimeoutExpired as late:
+            raise LoadError(f"{work.url}: no end after {_PATIENCE} seconds") from late
         if done.returncode != 0 or not log.exists():
             raise LoadError(f"{work.url}: {done.stdout[-2000:]}")
         return _read(work, number, done.stdout, log.read_text("ascii"))

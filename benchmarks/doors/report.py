@@ -88,7 +88,8 @@ def write_chart(path: Path, found: Found, machine: Mapping[str, str]) -> None:
         panel.tick_params(axis="y", labelsize=8)
         panel.spines[["top", "right"]].set_visible(False)
     drawing.suptitle(f"Processor time, µs, and requests a second ({machine['interpreter']}, {machine['processor']}, "
-                     f"{machine['cores']} cores for client, door and application)", fontsize=10)
+                     f"{machine['cores']} cores for client, door and application, load average before the run "
+                     f"{machine['load average']})", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing.savefig(path, dpi=110)
     pyplot.close(drawing)
