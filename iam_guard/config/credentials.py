@@ -193,7 +193,8 @@ class _WayMaker:
         if source is not None and peers:
             ways.append(self._placed("/certificates", lambda: CertificateAuthenticator(
                 source, trust_domains=[one for one in peers if isinstance(one, TrustDomain)],
-                hosts=[one for one in peers if isinstance(one, Host)], proves_tokens=proof.source is not None)))
+                hosts=[one for one in peers if isinstance(one, Host)], proves_tokens=proof.source is not None,
+                is_revoked=self._is_revoked)))
         if (keys := self._given.api_keys) is not None:
             ways.append(self._placed("/api_keys", lambda: read_api_keys(keys, self._origin, f"{AT}/api_keys",
                                                                         realm=self._realm)))

@@ -19,7 +19,8 @@ def read_revocation_file(settings: SettingsFile, origin: Origin) -> RevocationFi
         return None
     if isinstance(told, str):
         told = RevocationSettings(told)
-    if not settings.issuers and settings.credentials.introspection is None:
-        raise ConfigurationError(origin.fault("/revocations", "nothing can be revoked without tokens",
-                                              "leave it out; keys and certificates have ends of their own"))
+    ways = settings.credentials
+    if not settings.issuers and ways.introspection is None and ways.certificates is None:
+        raise ConfigurationError(origin.fault("/revocations", "nothing can be revoked without tokens or certificates",
+                                              "leave it out; keys have an end of their own"))
     return RevocationFile(origin.path(told.file), poll_seconds=told.poll_seconds, max_unsynced=told.max_unsynced)

@@ -14,6 +14,7 @@ from iam_guard.identity.authorization import authorization_scheme
 from iam_guard.identity.client_certificate import CertificateSource, ClientCertificate, bad
 from iam_guard.identity.known_peers import Host, TrustDomain
 from iam_guard.identity.spiffe import read_spiffe_id
+from iam_guard.identity.token_identity import IsRevoked, TokenIdentity, check_revocation
 
 if TYPE_CHECKING:
     from iam_guard.http.request import HTTPRequest
@@ -29,6 +30,8 @@ class CertificateAuthenticator:
         hosts: Which machines are known.
         proves_tokens: A certificate beside a token is the token's proof; whether it is one, the reader of the
             token finds out.
+        is_revoked: Asked about every certificate on every request, by its thumbprint and whom it names; must not
+            block.
 
     Raises:
         ConfigurationError: nobody is known, or somebody twice.
@@ -37,14 +40,15 @@ class CertificateAuthenticator:
     schemes: tuple[str, ...] = ()
 
     def __init__(self, source: CertificateSource, *, trust_domains: Sequence[TrustDomain] = (),
-                 hosts: Sequence[Host] = (), proves_tokens: bool = False) -> None:
+                 hosts: Sequence[Host] = (), proves_tokens: bool = False,
+                 is_revoked: IsRevoked | None = None) -> None:
         self._domains = {one.name: one for one in trust_domains}
         self._hosts = {one.name: one for one in hosts}
         if len(self._domains) + len(self._hosts) != len(trust_domains) + len(hosts):
             raise ConfigurationError(Fault("a trust domain or host is listed twice", "join both into one"))
         if not self._domains and not self._hosts:
             raise ConfigurationError(Fault("no certificate names anybody", "list 'trust_domains' or 'hosts'"))
-        self._source, self._proves_tokens = source, proves_tokens
+        self._source, self._proves_tokens, self._is_revoked = source, proves_tokens, is_revoked
 
     def carries(self, request: HTTPRequest) -> bool:
         """See :class:`Way`."""
@@ -60,7 +64,16 @@ class CertificateAuthenticator:
         if not found.is_leaf:
             raise bad("it may sign other certificates, so it names no caller")
         spiffe = any(uri.lower().startswith("spiffe:") for uri in found.uris)
-        return self._workload(found) if spiffe else self._host(found)
+        caller = self._workload(found) if spiffe else self._host(found)
+        if self._is_revoked is not None:
+            check_revocation(self._is_revoked, TokenIdentity(caller.issuer, found.thumbprint, caller.subject,
+                                                             found.not_before), "client certificate")
+        return caller
+
+    async def check_again(self, request: HTTPRequest) -> None:
+        """See :class:`~iam_guard.identity.lasting.Lasting`; a certificate ages while its connection lasts."""
+        if self.carries(request):
+            await self.authenticate(request)
 
     def _workload(self, found: ClientCertificate) -> Principal:
         try:

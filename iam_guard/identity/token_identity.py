@@ -42,8 +42,8 @@ def identity_of(claims: Mapping[str, Any], issuer: str) -> TokenIdentity:
     return TokenIdentity(issuer, token_id, claims["sub"], claims.get("iat"))
 
 
-def check_revocation(is_revoked: IsRevoked, identity: TokenIdentity) -> None:
-    """Ask whether a token is revoked.
+def check_revocation(is_revoked: IsRevoked, identity: TokenIdentity, what: str = "access token") -> None:
+    """Ask whether a token, or what else is named like one, is revoked.
 
     Raises:
         AuthenticationError: it is.
@@ -52,6 +52,6 @@ def check_revocation(is_revoked: IsRevoked, identity: TokenIdentity) -> None:
     try:
         revoked = is_revoked(identity)
     except Exception as error:
-        raise UnavailableError("whether a token is revoked could not be found out") from error
+        raise UnavailableError(f"whether the {what} is revoked could not be found out") from error
     if revoked:
-        raise AuthenticationError("The access token was revoked", detail="the token is revoked")
+        raise AuthenticationError(f"The {what} was revoked", detail=f"the {what} is on the list")

@@ -93,7 +93,7 @@ def test_a_list_that_cannot_be_read_stops_the_start(settings: Path, content: str
 
 def test_without_issuers_nothing_can_be_revoked(settings: Path) -> None:
     settings.write_text(SETTINGS.replace(SETTINGS.splitlines()[2], "issuers: []") + "revocations: revoked.json\n")
-    with pytest.raises(ConfigurationError, match="nothing can be revoked without tokens"):
+    with pytest.raises(ConfigurationError, match="nothing can be revoked without tokens or certificates"):
         load_settings(settings).build()
 
 

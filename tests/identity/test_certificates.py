@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -16,8 +17,11 @@ from iam_guard.identity.bearer_tokens import BearerTokens, Readers
 from iam_guard.identity.certificate_proof import CertificateProof
 from iam_guard.identity.certificates import CertificateAuthenticator, Host, TrustDomain
 from iam_guard.identity.client_certificate import CertificateSource, Place, read_certificate
+from iam_guard.identity.lasting import still_holds
 from iam_guard.identity.one_credential import OneCredential
+from iam_guard.identity.revocation import Revocations, read_revocations
 from iam_guard.identity.spiffe import read_spiffe_id
+from iam_guard.identity.token_identity import TokenIdentity
 from iam_guard.model import Principal
 
 SVID = certificate(("spiffe://prod.example/ns/default/sa/web",))
@@ -265,3 +269,43 @@ def test_settings_that_name_nobody_or_somebody_twice() -> None:
 def test_what_is_der_and_no_certificate() -> None:
     with pytest.raises(AuthenticationError):
         read_certificate(b"\x30\x03\x02\x01\x01")
+
+
+def test_a_certificate_of_an_open_connection_is_looked_at_again() -> None:
+    clock, sent = FakeClock(), tls(pem(SVID))
+    door = way(clock=clock)
+    assert ask(door, sent) is not None
+    assert asyncio.run(still_holds(door, sent))
+    clock.now += 3600
+    assert not asyncio.run(still_holds(door, sent))
+    assert asyncio.run(still_holds(door, tls()))
+
+
+def test_a_certificate_can_be_revoked_by_its_thumbprint() -> None:
+    asked: list[TokenIdentity] = []
+
+    def is_revoked(identity: TokenIdentity) -> bool:
+        asked.append(identity)
+        return len(asked) > 1
+
+    door, sent = way(is_revoked=is_revoked), tls(pem(SVID))
+    assert ask(door, sent) is not None
+    assert refusal(door, sent).description == "The client certificate was revoked"
+    assert not asyncio.run(still_holds(OneCredential(door), sent))
+    assert asked[0] == TokenIdentity("spiffe://prod.example", x5t(SVID), "spiffe://prod.example/ns/default/sa/web",
+                                     NOW - 60)
+
+
+def test_older_certificates_of_a_workload_can_be_revoked_together() -> None:
+    """One of which only the proxy has seen more than a digest does not say when it was issued: it is an older one."""
+    older = Revocations(read_revocations(json.dumps({"tokens": [], "sessions": [{
+        "issuer": "spiffe://prod.example", "subject": "spiffe://prod.example/ns/default/sa/web",
+        "before": datetime.fromtimestamp(NOW - 30, UTC).isoformat()}]}).encode()))
+    newer = certificate(("spiffe://prod.example/ns/default/sa/web",), start=NOW - 20)
+    other = certificate(("spiffe://prod.example/ns/default/sa/db",))
+    door = way(is_revoked=older.cover)
+    assert "revoked" in refusal(door, tls(pem(SVID))).description
+    assert ask(door, tls(pem(newer))) is not None
+    assert ask(door, tls(pem(other))) is not None
+    proxy = way(Place.XFCC, is_revoked=older.cover)
+    assert "revoked" in refusal(proxy, proxied(("x-forwarded-client-cert", xfcc(newer)))).description
