@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from iam_guard.asgi.types import Receive, Scope, Send
 from iam_guard.errors import ConfigurationError, Fault, RequestRefusedError
 from iam_guard.http.edge import EdgeSettings
-from iam_guard.http.response import denial_for_refusal
 from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
 from iam_guard.sidecar.forward.family import unclear
 from iam_guard.sidecar.forward.reading import Reader
 from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
 from iam_guard.sidecar.forward.wire import send_answer, with_problem
-
-_logger = logging.getLogger("iam_guard")
 
 
 class ForwardApp:
@@ -64,8 +60,7 @@ class ForwardApp:
             door, reader = self._door(scope["path"])
             original = reader.read(scope)
         except RequestRefusedError as error:
-            _logger.warning("a call for forward authorization is denied: %s", error.description)
-            return _refusal(error)
+            return self._asker.refuse(error)
         return self._for_proxy(await self._asker.ask(original), door)
 
     def _for_proxy(self, answer: Answer, door: ForwardDoor) -> Answer:
@@ -102,11 +97,6 @@ def _is_local(scope: Mapping[str, Any]) -> bool:
     """Whether the call came by a Unix socket; who may connect there is a matter of the permissions of its file."""
     server = scope.get("server")
     return server is not None and server[1] is None
-
-
-def _refusal(error: RequestRefusedError) -> Answer:
-    denial = denial_for_refusal(error)
-    return Answer(denial.status, denial.headers, denial.body, allowed=False, outcome=error.code)
 
 
 def make_forward_app(asker: Asker, doors: Iterable[ForwardDoor], edge: EdgeSettings, *,
