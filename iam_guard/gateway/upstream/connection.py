@@ -107,6 +107,8 @@ class Connection(asyncio.Protocol):
     def sent(self) -> None:
         """Say that the request is written to its end."""
         self.sending = False
+        if self.answer is None:  # the answer was faster
+            self._settle()
 
     def close(self) -> None:
         """End the connection; nothing is lost that was written."""
@@ -220,9 +222,14 @@ class Connection(asyncio.Protocol):
         self.answer = None
         if fresh:  # the parser is left behind in the middle of a message that it did not see the end of
             self._parser = httptools.HttpResponseParser(self)
-        if self._keep and not self.sending and not self.transport.is_closing():
+        if not self.sending:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Be free for another request, or end."""
+        if self._keep and not self.transport.is_closing():
             self._freed(self)
-        elif not self.sending:
+        else:
             self.transport.close()
 
     def _break(self, answer: Answer, error: Exception) -> None:

@@ -53,7 +53,6 @@ class Exchange:
     # What most exchanges never change costs nothing as long as it stands here.
     task: asyncio.Task[Any] | None = None
     watch: Watch | None = None
-    slow = False
     over = False
     asking = False
     telling = False
@@ -86,6 +85,8 @@ class Exchange:
         try:
             first = await self.receive()
             self.asking = True
+            if self.watch is not None and not first.get("more_body"):
+                self.watch.wait_for_leaving()
             await self._ask(first)
             await self._pass_on(self.answer)
         except UpstreamError as error:
@@ -109,8 +110,6 @@ class Exchange:
             raise ClientGoneError("the client left before its request was forwarded", untouched=True)
         body, more = first.get("body", b""), first.get("more_body", False)
         head = self.head.streamed() if more else self.head.whole(body)
-        if self.slow and not more:
-            self.look_after()
         repeatable = self.head.repeatable and self.settings.retry and not body and not more
         while True:
             connection = self.pool.take(self.answer, careful=not repeatable) or await self._brought()
@@ -144,7 +143,7 @@ class Exchange:
             connection.ask(self.answer, head, body)
             return
         connection.ask(self.answer, head, self.framed(body), more=True)
-        self.watch = Watch(self)
+        self.watch = self.watch or Watch(self)
         self.watch.send_rest(connection)
 
     def framed(self, body: bytes, *, last: bool = False) -> bytes:
@@ -196,12 +195,8 @@ class Exchange:
 
     def look_after(self) -> None:
         """Have the exchange watched, because it takes its time."""
-        self.slow = True
-        if self.watch is None:
-            self.watch = Watch(self)
-            if self.asking:
-                self.watch.wait_for_leaving()
-        elif self.asking and not self.watch.running:
+        self.watch = self.watch or Watch(self)
+        if self.asking and not self.watch.running:
             self.watch.wait_for_leaving()
         self.watch.keep_time()
 

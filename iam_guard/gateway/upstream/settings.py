@@ -62,7 +62,7 @@ class ServerSettings:
         cert_file: A certificate that the gateway shows to the server, with its chain.
         key_file: The key of that certificate.
         server_name: The name that the server's certificate has to hold; by default the one in the URL.
-        max_connections: Connections open at once.
+        max_connections: Connections open at once, each WebSocket's included.
         max_idle: Connections kept for later requests.
         idle_seconds: How long they are kept. Less than the server keeps them, or requests meet closed doors; many
             application servers close after five seconds.

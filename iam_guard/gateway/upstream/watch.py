@@ -40,6 +40,10 @@ class Watch:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._receiving = False
+        settings = exchange.settings
+        # Not the patience of the moment: what comes next may have less of it.
+        self._shortest = min(settings.pool_seconds, settings.connect_seconds, settings.head_seconds,
+                             settings.stall_seconds)
 
     @property
     def running(self) -> bool:
@@ -115,11 +119,13 @@ class Watch:
     def keep_time(self) -> None:
         """End the exchange when nothing has moved for too long, or look again later."""
         exchange = self._exchange
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         left = self._patience() - (self._loop.time() - exchange.answer.active)
         if left > 0:
-            self._timer = self._loop.call_later(left, self.keep_time)
+            self._timer = self._loop.call_later(min(left, self._shortest), self.keep_time)
             return
-        self._timer = None
         if (exchange.telling or not exchange.asking) and exchange.task is not None:
             exchange.cut = True
             exchange.task.cancel()

@@ -17,6 +17,7 @@ from iam_guard.gateway.upstream.connection import Connection
 from iam_guard.gateway.upstream.errors import (
     ClientGoneError,
     UpstreamBrokenError,
+    UpstreamBusyError,
     UpstreamError,
     UpstreamTimeoutError,
 )
@@ -131,16 +132,27 @@ class _Relay:
         """Send the handshake and wait for its answer."""
         answer = self.answer
         try:
-            async with asyncio.timeout(self._settings.connect_seconds + self._settings.head_seconds):
-                connection = pool.take(answer, careful=True)
-                while connection is None:
-                    await answer.changed()
-                    connection = answer.connection
-                connection.ask(answer, request)
+            (await self._connection(pool)).ask(answer, request)
+            async with asyncio.timeout(self._settings.head_seconds):
                 while not answer.status:
                     await answer.changed()
         except TimeoutError:
             raise UpstreamTimeoutError(f"'{self._settings.url}' does not answer a handshake") from None
+
+    async def _connection(self, pool: Pool) -> Connection:
+        answer, settings = self.answer, self._settings
+        try:
+            async with asyncio.timeout(settings.pool_seconds if pool.full else settings.connect_seconds + 1):
+                while True:
+                    connection = pool.take(answer, careful=True)
+                    while connection is None:
+                        await answer.changed()
+                        connection = answer.connection
+                    if not connection.transport.is_closing():
+                        return connection
+                    answer.connection = None
+        except TimeoutError:
+            raise UpstreamBusyError(f"no connection to '{settings.url}' became free", untouched=True) from None
 
     async def accept(self, subprotocol: str | None) -> None:
         """Tell the client that the server has accepted."""

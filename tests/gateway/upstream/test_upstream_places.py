@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from upstream_peers import OK, SOON, Scripted, answering, ask, scope_of, served, upstream
 
 MIB = 2**20
+pytestmark = pytest.mark.usefixtures("loop")
 
 
 class Authority:

@@ -13,6 +13,8 @@ from iam_guard.errors import ConfigurationError
 from iam_guard.gateway.upstream import ServerSettings, UpstreamApp, UpstreamConnectError
 from iam_guard.gateway.upstream.settings import Address
 
+pytestmark = pytest.mark.usefixtures("loop")
+
 
 class Held:
     """A server that answers when it is told to."""

@@ -17,6 +17,7 @@ from iam_guard.gateway.upstream import ClientGoneError, ClientStalledError, Upst
 from iam_guard.gateway.upstream.answer import HIGH_WATER
 
 MIB = 2**20
+pytestmark = pytest.mark.usefixtures("loop")
 
 
 async def pushing(writer: asyncio.StreamWriter, size: int, sent: list[int]) -> None:
@@ -171,6 +172,15 @@ async def still(count: Callable[[], int]) -> None:
             await asyncio.sleep(0.005)
 
 
+async def watched(app: Any) -> None:
+    """Wait until every exchange has grown old enough to be watched."""
+    async with asyncio.timeout(SOON):
+        while True:
+            if not app._pool.lookout._young:
+                return
+            await asyncio.sleep(0.005)
+
+
 def _held(app: Any) -> int:
     return max((connection.answer.size for connection in app._pool._open if connection.answer), default=0)
 
@@ -254,6 +264,32 @@ def test_an_answer_may_come_before_the_request_is_complete() -> None:
             assert (one.told[0]["status"], one.body) == (413, b"no")
             # The rest of the request never comes, so nothing else may be asked on that connection.
             await server.until(lambda s: s.open == 0)
+
+    asyncio.run(run())
+
+
+def test_a_connection_whose_answer_was_faster_than_the_request_is_used_again() -> None:
+    async def run() -> None:
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Scripted) -> None:
+            for _ in range(2):
+                await server.head(reader)
+                writer.write(OK)
+                await writer.drain()
+                await reader.readuntil(b"\r\n0\r\n\r\n")
+            await reader.read()
+
+        async with scripted(script) as server, upstream(server.url) as app:
+            for _ in range(2):
+                async with client(app, "POST") as one:
+                    one.says(b"part", more=True)
+                    one.takes.clear()
+                    await one.until(lambda one=one: len(one.told) == 1)
+                    one.says(b"rest")
+                    await still(lambda one=one: one.sent.qsize() + 1)
+                    one.takes.set()
+                    assert await one.ended() is None
+                    assert one.body == b"ok"
+            assert (server.connections, app.connections) == (1, 1)
 
     asyncio.run(run())
 
@@ -345,6 +381,38 @@ def test_a_server_that_goes_on_slowly_is_waited_for() -> None:
         async with scripted(script) as server, upstream(server.url, head_seconds=0.4, stall_seconds=0.4) as app:
             told = await ask(app)
             assert (told.error, told.body) == (None, b"x" * 20)
+
+    asyncio.run(run())
+
+
+def test_a_client_that_begins_late_and_then_stops_is_not_waited_for_for_ever() -> None:
+    async def run() -> None:
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Scripted) -> None:
+            await reader.read()
+
+        async with scripted(script) as server, upstream(server.url, stall_seconds=0.3) as app, \
+                client(app, "POST") as one:
+            await watched(app)
+            one.says(b"some", more=True)
+            assert await one.ended() is None
+            assert one.told[0]["status"] == 408
+            await server.until(lambda s: s.open == 0)
+
+    asyncio.run(run())
+
+
+def test_a_server_may_think_no_longer_because_the_client_was_slow() -> None:
+    async def run() -> None:
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Scripted) -> None:
+            await reader.read()
+
+        async with scripted(script) as server, upstream(server.url, stall_seconds=600, head_seconds=0.2) as app, \
+                client(app, "POST") as one:
+            one.says(b"some", more=True)
+            await watched(app)
+            one.says(b"rest")
+            assert await one.ended() is None
+            assert one.told[0]["status"] == 504
 
     asyncio.run(run())
 

@@ -19,6 +19,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from iam_guard.gateway.upstream import UpstreamBrokenError, UpstreamConnectError
 
+pytestmark = pytest.mark.usefixtures("loop")
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 FRONTS = pytest.mark.parametrize("ws", ["websockets-sansio"])
 
@@ -402,6 +403,16 @@ def test_a_client_that_leaves_during_the_handshake_frees_the_server() -> None:
         async with scripted(script) as server, upstream(server.url) as app:
             await soon(app(scope_of() | {"type": "websocket", "subprotocols": []}, said.get, send))
             await server.until(lambda s: s.open == 0)
+
+    asyncio.run(run())
+
+
+def test_sockets_count_as_connections() -> None:
+    async def run() -> None:
+        async with through(max_connections=1, pool_seconds=0.1) as (_, url), connect(url):
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await soon(connect(url))
+            assert refused.value.response.status_code == 503
 
     asyncio.run(run())
 
