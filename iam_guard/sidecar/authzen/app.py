@@ -184,7 +184,7 @@ class AuthzenApp:
 
     async def _members(self, request: HTTPRequest, receive: Receive) -> dict[str, Any]:
         """The members of the body; one that was signed is read by way of whoever checks the signature."""
-        if not is_json((request.header("content-type") or "").encode("latin-1")):
+        if not is_json(request.header("content-type") or ""):
             raise invalid("The body has to be 'application/json'.")
         if isinstance(request.body, HeldBody):
             receive = request.body.receive

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from iam_guard.engine.attachments import Attachments
 from iam_guard.guard import Question
-from iam_guard.model import EMPTY, ContextValue, Principal, ascii_lower
+from iam_guard.model import ContextValue, Principal, ascii_lower
 from iam_guard.sidecar.authzen.entities import Asked, Entity
 from iam_guard.sidecar.authzen.settings import AuthzenDoor
 from iam_guard.sidecar.authzen.vocabulary import Vocabulary, tags
 
 RESOURCE_TAG, REQUEST_TAG, PRINCIPAL_TAG = "aws:resourcetag/", "aws:requesttag/", ""
+_NOTHING: dict[str, ContextValue] = {}
 
 
 class Asking(NamedTuple):
@@ -76,9 +77,11 @@ class Questions:
         return self._vocabulary.principal(subject.type, subject.id, said)
 
     def _context(self, asked: Asked) -> Mapping[str, ContextValue]:
-        own = self._known.get((asked.resource.type, asked.resource.id), EMPTY)
-        if not (own or asked.resource.properties or asked.action.properties or asked.context):
-            return EMPTY
-        said = tags(RESOURCE_TAG, asked.resource.properties)
-        return {**self._vocabulary.context(asked.context), **tags(REQUEST_TAG, asked.action.properties),
-                **({**own, **said} if self._believe else {**said, **own})}
+        resource, action = asked.resource, asked.action
+        context = self._known.get((resource.type, resource.id), _NOTHING)
+        if resource.properties:
+            said = tags(RESOURCE_TAG, resource.properties)
+            context = {**context, **said} if self._believe else {**said, **context}
+        if action.properties:
+            context = {**tags(REQUEST_TAG, action.properties), **context}
+        return {**self._vocabulary.context(asked.context), **context} if asked.context else context

@@ -44,13 +44,13 @@ async def read_body(receive: Receive, limit: int) -> bytes:
             return b"".join(pieces)
 
 
-def is_json(content_type: bytes) -> bool:
+def is_json(content_type: str) -> bool:
     """Whether a body is said to be JSON in UTF-8."""
-    if content_type == b"application/json":
+    if content_type == "application/json":
         return True
-    kind, *parameters = (part.strip().lower() for part in content_type.split(b";"))
-    return kind == b"application/json" and all(
-        not one.startswith(b"charset=") or one[8:].strip(b'"') == b"utf-8" for one in parameters)
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    return kind == "application/json" and all(
+        not one.startswith("charset=") or one[8:].strip('"') == "utf-8" for one in parameters)
 
 
 def read_members(body: bytes) -> dict[str, Any]:

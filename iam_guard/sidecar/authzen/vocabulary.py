@@ -39,8 +39,9 @@ class Vocabulary:
         self._door = door
         self._names = names
         self._heads: Memo[tuple[str, str], str] = Memo(_KEPT_TYPES)
+        self._actions: Memo[tuple[str, str], str] = Memo(_KEPT_TYPES)
         self._principals: Memo[str, Principal] = Memo(_KEPT_SUBJECTS)
-        self._context = {ascii_lower(name): ascii_lower(key) for name, key in door.context.items()}
+        self._keys = {ascii_lower(name): ascii_lower(key) for name, key in door.context.items()}
 
     def principal(self, type_: str, id_: str, tags: Mapping[str, str] | None = None) -> Principal | None:
         """The caller that a subject is; ``None`` when no caller can have that name.
@@ -75,9 +76,15 @@ class Vocabulary:
 
     def action(self, name: str, resource_type: str) -> str | None:
         """``service:Name``; ``None`` when there can be no such action."""
+        known = self._actions.get((resource_type, name))
+        if known is None and (known := self._action(name, resource_type)) is not None:
+            self._actions.keep((resource_type, name), known)
+        return known
+
+    def _action(self, name: str, resource_type: str) -> str | None:
         name = self._door.renamed.get(name, name)
         if ":" in name:
-            return name if is_action(name) else None
+            return name if is_action(name) and len(name) <= _LONGEST else None
         return f"{self.service(resource_type)}:{name}" if _NAME.fullmatch(name) else None
 
     def service(self, resource_type: str) -> str:
@@ -122,7 +129,7 @@ class Vocabulary:
         """
         found: dict[str, ContextValue] = {}
         for name, value in _flat(members):
-            key = self._context.get(ascii_lower(name)) or f"request:{ascii_lower(name)}"
+            key = self._keys.get(ascii_lower(name)) or f"request:{ascii_lower(name)}"
             if key in found:
                 raise _twice()
             found[key] = value
