@@ -92,6 +92,9 @@ def check_sidecar(values: SettingsFile, origin: Origin) -> None:
         if trusting and not values.edge.trusts_anybody and not plan.address(name).is_unix:
             faults.append(origin.fault(f"{AT}/{name}", "no proxy may ask here", "list the addresses of your proxies in "
                                        "'edge.trusted_proxies', or listen at 'unix:PATH'"))
+    if told.forward_doors.doors and values.edge.path_mode != "strict":
+        faults.append(origin.fault("/edge/path_mode", "a proxy that asks sends on the path as it came, and not the "
+                                   "one that was resolved and decided", "remove 'path_mode'"))
     if told.ext_authz_grpc is not None or told.ext_authz_http is not None:
         origin.attempt(faults, "", lambda: refuse_other_path(values.edge))
     if values.tokens is not None and not values.store:

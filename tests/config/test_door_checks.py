@@ -95,6 +95,8 @@ FAULTS = [
                  "/sidecar/listen: there is no folder 'run' for the socket; make it, or name another", id="no folder"),
     pytest.param("edge: {path_mode: normalize, trusted_proxies: [10.0.0.1]}\nsidecar: {ext_authz_http: {}}",
                  "iam-guard.yaml:5:19: /edge/path_mode: ", id="another path than Envoy's"),
+    pytest.param("edge: {path_mode: normalize, trusted_proxies: [10.0.0.1]}\nsidecar: {forward: [{proxy: caddy}]}",
+                 "iam-guard.yaml:5:19: /edge/path_mode: ", id="another path than the proxy's"),
     pytest.param(TOKENS, "iam-guard.yaml:5:9: /tokens: "
                  "a folder of policies has no users and roles to give sessions to; move it into a directory, and write "
                  "'store: URL'", id="tokens without a directory"),
