@@ -20,6 +20,7 @@ from rich.console import Console
 
 from benchmarks.evaluate import Format, machine
 from benchmarks.report import targets_table
+from benchmarks.signatures import SignatureFigures, figures
 from benchmarks.targets import Target
 from benchmarks.tokens import ISSUER, Signer, signers
 from iam_guard.asgi.middleware import IAMGuardMiddleware
@@ -57,6 +58,7 @@ class RequestFigures:
         one_template: Like ``cold``, with a single route template.
         many_templates: Like ``cold``, with 1,000 route templates.
         tokens: By kind of token: first sight of one here, and PyJWT's decode of it.
+        signatures: Who signed a request.
     """
 
     hot: float
@@ -66,6 +68,7 @@ class RequestFigures:
     one_template: float
     many_templates: float
     tokens: dict[str, tuple[float, float]]
+    signatures: SignatureFigures
 
 
 def main(
@@ -90,6 +93,9 @@ def main(
     for kind, (ours, theirs) in found.tokens.items():
         out.print(f"a token at first sight, {kind}: {ours:.0f} µs, PyJWT {theirs:.0f} µs, {ours / theirs:.2f} times",
                   highlight=False)
+    signed = found.signatures
+    out.print(f"a signed request, µs: access key {signed.key:.0f}, session {signed.session:.0f}, a new one "
+              f"{signed.first_session:.0f}; botocore signs it in {signed.botocore:.0f}", highlight=False)
     out.print(targets_table(judged))
 
 
@@ -115,6 +121,7 @@ async def _figures(requests: int, tokens: int) -> RequestFigures:
         one_template=await _added(signer, 1, fresh),
         many_templates=await _added(signer, 1_000, fresh),
         tokens=await _tokens(tokens),
+        signatures=await figures(tokens),
     )
 
 
