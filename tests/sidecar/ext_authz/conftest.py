@@ -5,4 +5,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "forward"))
+_SIDECAR = Path(__file__).parents[1]
+sys.path.extend(str(folder) for folder in (_SIDECAR, _SIDECAR / "forward"))

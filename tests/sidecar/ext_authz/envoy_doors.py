@@ -106,14 +106,15 @@ def open_envoy(wire: str, *, world: World | None = None, checks: Any = None, app
         else:
             guard = GrpcServing(checks or Checks(world.asker, lambda: is_ready(world)))
         closing.enter_context(guard)
-        text = _engine(port, behind.port, guard.port, more) if wire == "engine" else _file(
+        text = _engine(port, behind.port, guard.port, more) if wire == "engine" else envoy_file(
             wire, port, behind.port, guard.port)
-        closing.enter_context(_running(folder, text, port))
+        closing.enter_context(envoy_running(folder, text, port))
         door = EnvoyDoor(wire, port, world, upstream, guard)
         yield door
 
 
-def _file(wire: str, port: int, behind: int, guard: int) -> str:
+def envoy_file(wire: str, port: int, behind: int, guard: int) -> str:
+    """A file of the integration, with other ports."""
     text = (INTEGRATION / ("envoy-http.yaml" if wire == "http" else "envoy.yaml")).read_text()
     for told, real in ((8000, port), (8001, behind), (8184 if wire == "http" else 8183, guard)):
         assert f"port_value: {told}" in text
@@ -129,7 +130,7 @@ def _engine(port: int, behind: int, guard: int, more: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _running(folder: Path, text: str, port: int) -> Iterator[None]:
+def envoy_running(folder: Path, text: str, port: int) -> Iterator[None]:
     """Envoy, from when it answers: without policies or with them, that is some status."""
     path = folder / "envoy.yaml"
     path.write_text(text)
