@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from envoy_doors import INTEGRATION, envoy_file, envoy_running
 from forward_client import free_port, http_call, send
 from forward_world import App, Serving
@@ -73,3 +74,19 @@ def test_the_example_is_that_of_the_other_proxies() -> None:
     other = INTEGRATION.parent / "sidecar"
     for name in ("routes.yaml", "iam/users/ann.yaml"):
         assert Path(INTEGRATION / name).read_text() == Path(other / name).read_text()
+
+
+def test_the_settings_of_the_manifest_are_good(tmp_path: Path) -> None:
+    objects = list(yaml.safe_load_all((INTEGRATION.parent / "kubernetes" / "ext-authz.yaml").read_text()))
+    data = next(one["data"] for one in objects if one["kind"] == "ConfigMap")
+    pod = next(one["spec"]["template"]["spec"] for one in objects if one["kind"] == "Deployment")
+    volume = next(one["configMap"] for one in pod["volumes"] if "configMap" in one)
+    assert {item["key"] for item in volume["items"]} == set(data)
+    for item in volume["items"]:
+        file = tmp_path / item["path"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(data[item["key"]])
+    words = [word.replace("/etc/iam-guard", str(tmp_path)) for word in pod["containers"][0]["args"]]
+    checked = subprocess.run([sys.executable, "-m", "iam_guard", *words, "--check"], cwd=INTEGRATION.parents[1],
+                             capture_output=True, text=True, timeout=60, check=False)
+    assert checked.returncode == 0, checked.stderr
