@@ -131,6 +131,12 @@ def _misplaced(values: SettingsFile, origin: Origin) -> list[Fault]:
     if values.docs_public:
         faults.append(origin.fault("/docs_public", "a gateway does not know the documentation pages of its upstreams",
                                    "map them as public routes"))
+    signed = values.signed_requests
+    once = values.credentials.dpop is not None or (signed is not None and signed.replays != "none")
+    if once and not values.credentials.replay_file:
+        # Workers know nothing of each other, nor does a reloaded gateway of what it was before.
+        faults.append(origin.fault("/credentials", "a gateway has to remember in a file which proofs and signatures "
+                                   "were used, or another process takes them again", "add 'replay_file: used.db'"))
     return faults
 
 

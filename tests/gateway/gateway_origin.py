@@ -80,7 +80,18 @@ class Origin:
         async for piece in _body(seen, reader):
             seen.body += len(piece)
         seen.whole = True
+        if self.say.get(target.decode("latin-1")) == b"":
+            return await self._silence(reader)
         return await self._answer(seen, writer)
+
+    async def _silence(self, reader: asyncio.StreamReader) -> bool:
+        """Answer nothing until the other side has had enough."""
+        self.streams += 1
+        try:
+            await reader.read(1)
+        finally:
+            self.streams -= 1
+        return False
 
     async def _answer(self, seen: Seen, writer: asyncio.StreamWriter) -> bool:
         parts = urlsplit(seen.target.decode("latin-1"))

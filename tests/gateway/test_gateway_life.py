@@ -214,6 +214,15 @@ def test_good_settings_pass_the_check(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "nothing is wrong\n")
 
 
+def test_proofs_that_count_once_are_remembered_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_TEST_SECRET", SECRET)
+    path = write_world(tmp_path, section("http://127.0.0.1:9"), credentials={"dpop": {}})
+    with pytest.raises(ConfigurationError, match="replay_file"):
+        load_gateway(path)
+    write_settings(tmp_path, gateway=section("http://127.0.0.1:9"), credentials={"dpop": {}, "replay_file": "used.db"})
+    assert load_gateway(path).settings.workers == 1
+
+
 def test_settings_without_a_gateway_do_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_TEST_SECRET", SECRET)
     path = write_world(tmp_path, section("http://127.0.0.1:9"))

@@ -128,6 +128,16 @@ def test_events_arrive_as_they_happen_and_a_client_that_leaves_frees_the_upstrea
     wait_for(lambda: behind.streams == 0, "the upstream is free")
 
 
+def test_a_client_that_leaves_before_the_answer_frees_the_upstream(gateway: Gateway, behind: Origin) -> None:
+    behind.say["/items/silent"] = b""
+    wait_for(lambda: behind.streams == 0, "no stream is left of another test")
+    with socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as client:
+        client.sendall(f"PUT /items/silent HTTP/1.1\r\nHost: shop.example\r\nAuthorization: Bearer {token('root')}\r\n"
+                       "Content-Length: 3\r\n\r\nabc".encode())
+        wait_for(lambda: behind.streams == 1, "the request has arrived")
+    wait_for(lambda: behind.streams == 0, "the connection is closed")
+
+
 def test_a_stream_ends_with_the_session(gateway: Gateway, behind: Origin) -> None:
     headers = {"Authorization": f"Bearer {token('alice', lifetime=2)}"}
     reply = gateway.call("GET", "/events", headers)  # returns at the end of the stream only
