@@ -105,6 +105,13 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.cycle is not None and (self._ending or self._rules.ending):
             self.cycle.keep_alive = False
 
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over; what is known of the client's certificate goes along."""
+        super().handle_websocket_upgrade()
+        scope = getattr(self.transport.get_protocol(), "scope", None)
+        if self._extensions and scope is not None:
+            scope["extensions"] = {**(scope.get("extensions") or {}), **self._extensions}
+
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be read as a request, and close."""
         if len(self.url) > _LONGEST_TARGET:

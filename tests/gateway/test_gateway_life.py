@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from gateway_origin import SECONDS, Origin, origin, wait_for
 from gateway_world import SECRET, Gateway, bearer, running, section, write_settings, write_world
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from iam_guard.config.gateway import load_gateway
@@ -173,6 +174,20 @@ def test_a_stop_lets_requests_end_and_takes_no_new_ones(behind: Origin, tmp_path
             assert b"connection: close" in answer
             assert answer.endswith(end)
         assert gateway.process.wait(SECONDS) == 0
+
+
+def test_a_stop_tells_websockets_that_the_service_restarts(behind: Origin, tmp_path: Path) -> None:
+    with running(tmp_path, section(behind.url)) as gateway, \
+            connect(f"ws://127.0.0.1:{gateway.port}/ws/feed", additional_headers=bearer("alice"), proxy=None,
+                    open_timeout=SECONDS) as client:
+        client.send("hello")
+        assert client.recv(SECONDS) == "echo hello"
+        gateway.tell(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed):
+            client.recv(SECONDS)
+        assert client.close_code == 1012  # the registry of RFC 6455 section 11.7: service restart
+        assert gateway.process.wait(SECONDS) == 0
+    wait_for(lambda: behind.streams == 0, "the upstream is free")
 
 
 def test_a_gateway_that_settles_says_that_it_is_not_ready_and_serves_on(behind: Origin, tmp_path: Path) -> None:

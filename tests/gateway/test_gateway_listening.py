@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from gateway_origin import SECONDS, Origin, origin, wait_for
 from gateway_world import Gateway, bearer, running, section
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 WORKLOAD = "spiffe://prod.example/billing"
 
@@ -126,6 +128,22 @@ def test_a_workload_is_known_by_its_certificate(gateway: Gateway, behind: Origin
     assert get(gateway, "/items/1") == 401
     assert get(gateway, "/items/1", client="billing") == 403  # known, and allowed nothing
     wait_for(lambda: "billing" in gateway.decisions()[-1]["principal"], "the decision is recorded")
+
+
+@pytest.mark.parametrize(("client", "status"), [("", 401), ("billing", 403)])
+def test_a_workload_is_known_where_it_opens_a_websocket(gateway: Gateway, client: str, status: int) -> None:
+    with pytest.raises(InvalidStatus) as refused, \
+            connect(f"wss://127.0.0.1:{gateway.port}/ws/feed", ssl=secure(gateway, client), proxy=None,
+                    open_timeout=SECONDS):
+        pass
+    assert refused.value.response.status_code == status
+
+
+def test_a_websocket_passes_over_tls(gateway: Gateway) -> None:
+    with connect(f"wss://127.0.0.1:{gateway.port}/ws/feed", ssl=secure(gateway), additional_headers=bearer("alice"),
+                 proxy=None, open_timeout=SECONDS) as opened:
+        opened.send("hello")
+        assert opened.recv(SECONDS) == "echo hello"
 
 
 def test_a_new_certificate_is_shown_without_a_restart(gateway: Gateway) -> None:
