@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from iam_guard.engine.attachments import Attachments
+from iam_guard.errors import ConfigurationError, Fault, RequestRefusedError
 from iam_guard.guard import Question
 from iam_guard.model import ContextValue, Principal, ascii_lower
+from iam_guard.policy.source import pointer
 from iam_guard.sidecar.authzen.entities import Asked, Entity
 from iam_guard.sidecar.authzen.settings import AuthzenDoor
 from iam_guard.sidecar.authzen.vocabulary import Vocabulary, tags
@@ -35,12 +37,15 @@ class Questions:
     Args:
         door: Says what is known of resources, and who is believed.
         vocabulary: Makes the names.
+
+    Raises:
+        ConfigurationError: two tags of a known resource are one.
     """
 
     def __init__(self, door: AuthzenDoor, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._believe = door.believe_properties
-        self._known = {(type_, id_): tags(RESOURCE_TAG, properties)
+        self._known = {(type_, id_): _known_tags(properties, pointer("/known", type_, id_))
                        for type_, ids in door.known.items() for id_, properties in ids.items()}
 
     def about(self, asked: Asked, attachments: Attachments) -> Asking | None:
@@ -85,3 +90,11 @@ class Questions:
         if action.properties:
             context = {**tags(REQUEST_TAG, action.properties), **context}
         return {**self._vocabulary.context(asked.context), **context} if asked.context else context
+
+
+def _known_tags(properties: Mapping[str, Any], place: str) -> dict[str, ContextValue]:
+    try:
+        return tags(RESOURCE_TAG, properties)
+    except RequestRefusedError:
+        raise ConfigurationError(Fault("two tags differ in nothing but the case of letters, or in where they stand",
+                                       "keep one", place)) from None

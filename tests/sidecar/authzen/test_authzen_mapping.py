@@ -219,3 +219,10 @@ def test_settings_that_contradict_themselves_are_refused(door: dict[str, Any], p
         AuthzenDoor(**{"base": BASE, **door})
     assert [fault.pointer for fault in caught.value.faults] == [pointer]
     assert all(fault.mend for fault in caught.value.faults)
+
+
+@pytest.mark.parametrize("properties", [{"Role": "a", "role": "b"}, {"a": {"b": 1}, "a.b": 2}])
+def test_known_tags_that_are_one_are_refused(properties: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        fixture(known={"record": {"a/b": properties}})
+    assert [fault.pointer for fault in caught.value.faults] == ["/known/record/a~1b"]
