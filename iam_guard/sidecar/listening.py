@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import stat
-from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,16 +36,6 @@ class Address(NamedTuple):
     def is_unix(self) -> bool:
         """Whether it is a Unix socket."""
         return bool(self.path)
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        if self.is_unix or self.host == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
 
     def overlaps(self, other: Address) -> bool:
         """Whether both cannot be listened at together."""
