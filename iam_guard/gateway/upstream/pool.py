@@ -74,10 +74,11 @@ class Pool:
         oldest = self.clock() - self._settings.idle_seconds
         while self._idle:
             connection = self._idle.pop()
-            if connection.idle_since < oldest or (careful and self._has_news(connection)):
-                connection.abort()
-            elif not connection.transport.is_closing():
+            if connection.transport.is_closing():
+                continue
+            if connection.idle_since >= oldest and not (careful and self._has_news(connection)):
                 return connection
+            connection.abort()
         self._waiting.append(answer)
         self._dial()
         return None

@@ -10,7 +10,8 @@ import pytest
 from upstream_peers import OK, SOON, Scripted, answering, ask, scope_of, scripted, upstream
 
 from iam_guard.errors import ConfigurationError
-from iam_guard.gateway.upstream import ServerSettings, UpstreamApp, UpstreamConnectError
+from iam_guard.gateway.upstream import ServerSettings, UpstreamApp, UpstreamBusyError, UpstreamConnectError
+from iam_guard.gateway.upstream.answer import Answer
 from iam_guard.gateway.upstream.settings import Address
 
 pytestmark = pytest.mark.usefixtures("loop")
@@ -200,6 +201,58 @@ def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used_for_what_
             assert told.status == 200
             (await second).close()
         listener.close()
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_was_idle_for_too_long_is_not_used_even_if_nobody_has_closed_it_yet() -> None:
+    async def run() -> None:
+        async with scripted(answering(OK)) as server, upstream(server.url) as app:
+            await ask(app)
+            [connection] = app._pool._open
+            connection.idle_since -= 5
+            assert (await ask(app)).body == b"ok"
+            assert server.connections == 2
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_is_closing_is_not_used() -> None:
+    async def run() -> None:
+        async with scripted(answering(OK)) as server, upstream(server.url) as app:
+            await ask(app)
+            [connection] = app._pool._open
+            connection.abort()
+            assert (await ask(app, "POST", parts=[b"x"])).body == b"ok"
+            assert server.connections == 2
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_ended_is_forgotten() -> None:
+    async def run() -> None:
+        async with scripted(answering(OK)) as server, upstream(server.url) as app:
+            await ask(app)
+            [connection] = app._pool._open
+            assert app._pool.idle == 1
+            connection.abort()
+            await server.until(lambda s: s.open == 0)
+            assert (app.connections, app._pool.idle) == (0, 0)
+
+    asyncio.run(run())
+
+
+def test_a_connection_is_not_brought_to_who_waits_no_longer() -> None:
+    async def run() -> None:
+        async with scripted(answering(OK)) as server, upstream(server.url, max_connections=1) as app:
+            await ask(app)
+            [connection] = app._pool._open
+            assert app._pool.take(Answer(), careful=False) is connection
+            gone, waiting = Answer(), Answer()
+            assert app._pool.take(gone, careful=False) is app._pool.take(waiting, careful=False) is None
+            gone.fail(UpstreamBusyError("too late"))
+            app._pool.give_back(connection)
+            assert (gone.connection, waiting.connection) == (None, connection)
 
     asyncio.run(run())
 
