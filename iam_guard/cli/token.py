@@ -1,10 +1,10 @@
-"""``iam-guard token``: sessions given, looked into and ended, and the keys that sign them."""
+"""``iam-guard token``: sessions given, looked into and ended, tokens ended early, and the keys that sign."""
 
 from __future__ import annotations
 
 import typer
 
-from iam_guard.cli import sessions, signing_keys, token_inspection
+from iam_guard.cli import blocking, sessions, signing_keys, token_inspection
 
 
 def _examples(*lines: str) -> str:
@@ -17,4 +17,5 @@ app = typer.Typer(name="token", no_args_is_help=True,
 app.command("issue", epilog=_examples(*sessions.ISSUE))(sessions.issue)
 app.command("inspect", epilog=_examples(*token_inspection.INSPECT))(token_inspection.inspect)
 app.command("revoke", epilog=_examples(*sessions.REVOKE))(sessions.revoke)
+app.command("block", epilog=_examples(*blocking.BLOCK))(blocking.block)
 app.command("keys", epilog=_examples(*signing_keys.KEYS))(signing_keys.keys)
