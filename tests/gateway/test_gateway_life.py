@@ -204,11 +204,18 @@ def test_a_gateway_that_settles_says_that_it_is_not_ready_and_serves_on(behind: 
         connection.close()
 
 
+def command_of(process: str) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:  # it has just ended
+        return ""
+
+
 def test_several_workers_serve_reload_and_are_replaced(behind: Origin, tmp_path: Path) -> None:
     def workers() -> set[int]:
-        children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(gateway.process.pid)], check=False,
-                                  capture_output=True, text=True).stdout.splitlines()
-        return {int(line.split()[0]) for line in children if "spawn_main" in line}
+        process = Path(f"/proc/{gateway.process.pid}")
+        children = (process / "task" / process.name / "children").read_text().split()
+        return {int(child) for child in children if "spawn_main" in command_of(child)}
 
     with running(tmp_path, section(behind.url), "--workers", "2") as gateway:
         wait_for(lambda: len(workers()) == 2, "two workers run")

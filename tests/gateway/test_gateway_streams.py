@@ -28,7 +28,7 @@ def behind() -> Iterator[Origin]:
 
 @pytest.fixture(scope="module")
 def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("streams"), section(behind.url, limits={"head_seconds": 1.0})) as started:
+    with running(tmp_path_factory.mktemp("streams"), section(behind.url, limits={"head_seconds": 2.0})) as started:
         yield started
 
 
@@ -139,7 +139,7 @@ def test_a_client_that_leaves_before_the_answer_frees_the_upstream(gateway: Gate
 
 
 def test_a_stream_ends_with_the_session(gateway: Gateway, behind: Origin) -> None:
-    headers = {"Authorization": f"Bearer {token('alice', lifetime=2)}"}
+    headers = {"Authorization": f"Bearer {token('alice', lifetime=4)}"}
     reply = gateway.call("GET", "/events", headers)  # returns at the end of the stream only
     assert reply.status == 200
     assert reply.body.startswith(b"data: 0\n\ndata: 1\n\n")
@@ -161,7 +161,7 @@ def test_a_websocket_passes_text_and_bytes_and_its_end(gateway: Gateway, behind:
 
 def test_a_websocket_ends_with_the_session(gateway: Gateway, behind: Origin) -> None:
     with connect(f"ws://127.0.0.1:{gateway.port}/ws/feed", proxy=None, open_timeout=SECONDS,
-                 additional_headers={"Authorization": f"Bearer {token('alice', lifetime=2)}"}) as client:
+                 additional_headers={"Authorization": f"Bearer {token('alice', lifetime=4)}"}) as client:
         client.send("hello")
         assert client.recv(SECONDS) == "echo hello"
         with pytest.raises(ConnectionClosedError):
@@ -215,7 +215,9 @@ def test_f06_a_connection_that_says_nothing_is_closed(gateway: Gateway) -> None:
         assert silent.recv(65_536) == b""
     with socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as idle:
         idle.sendall(b"GET /health HTTP/1.1\r\nHost: shop.example\r\n\r\n")
-        assert idle.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        answer = b""
+        while not answer.endswith(b"body of 0\n"):
+            answer += idle.recv(65_536)
         idle.sendall(b"\r\n")  # no request either
         wait_for(lambda: idle.recv(65_536) == b"", "the connection is closed")
 
