@@ -27,12 +27,14 @@ class ConnectionRules:
 
     Attributes:
         head_seconds: How long a request may take to arrive up to the end of its header.
+        body_seconds: How long its body may take from there.
         max_head_bytes: How long that part may be. The guard has a narrower bound of its own, with a proper answer;
             this one keeps a stranger from filling the memory before the guard is asked.
         ending: No connection outlives its next answer.
     """
 
     head_seconds: float
+    body_seconds: float
     max_head_bytes: int
     ending: bool = False
 
@@ -59,6 +61,7 @@ class GatewayProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._rules = config.rules
         self._deadline: asyncio.TimerHandle | None = None
+        self._body_deadline: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = False
         self._ending = False
@@ -74,6 +77,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._disarm()
+        self._body_ended()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -85,6 +89,13 @@ class GatewayProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head and self._head_bytes > self._rules.max_head_bytes:
             self._refuse(_TOO_LARGE)
+        if self._body_deadline is None and not self._in_head and self.cycle is not None and self.cycle.more_body:
+            self._body_deadline = self.loop.call_later(self._rules.body_seconds, self._refuse, b"")
+
+    def on_message_complete(self) -> None:
+        """The body is complete."""
+        super().on_message_complete()
+        self._body_ended()
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -145,6 +156,11 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _body_ended(self) -> None:
+        if self._body_deadline is not None:
+            self._body_deadline.cancel()
+            self._body_deadline = None
 
     def _too_slow(self) -> None:
         self._deadline = None

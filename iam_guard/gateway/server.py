@@ -67,7 +67,8 @@ class GatewayServer:
         loaded = load()
         self._settings = loaded.settings
         self._tls = tls.make_context(loaded.settings.tls) if loaded.settings.tls else None
-        self._rules = ConnectionRules(loaded.settings.limits.head_seconds, _MAX_HEAD_BYTES)
+        limits = loaded.settings.limits
+        self._rules = ConnectionRules(limits.head_seconds, limits.body_seconds, _MAX_HEAD_BYTES)
         self._gateway = Reloading(Generation(loaded), load, self._take)
         self._sockets = listening, status
         self._parent = parent
@@ -126,6 +127,7 @@ class GatewayServer:
             tls.load(self._tls, loaded.settings.tls)
         self._settings = loaded.settings
         self._rules.head_seconds = loaded.settings.limits.head_seconds
+        self._rules.body_seconds = loaded.settings.limits.body_seconds
 
     async def _reload_when(self, wanted: asyncio.Event) -> None:
         """Reload when somebody wants it or a file is another one than before; stop when the parent has gone."""

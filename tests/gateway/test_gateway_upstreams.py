@@ -59,7 +59,7 @@ def gateway(orders: Origin, second: Origin, files: Origin,
                    {"host": "shop.example", "path": "/items/8", "upstream": "dead"},
                    {"host": "shop.example", "path": "/files/pub/", "upstream": "files"},
                    {"host": "files.example", "upstream": "files"}],
-        "assertion": {"keys": "keys.json", "issuer": ISSUER}, "limits": {"max_body_bytes": 1000},
+        "assertion": {"keys": "keys.json", "issuer": ISSUER}, "limits": {"max_body_bytes": 1000, "body_seconds": 2.0},
     }
     with taken, running(folder, section) as started:
         yield started
@@ -163,6 +163,26 @@ def test_a_body_that_is_too_long_is_refused(gateway: Gateway, chunked: bool) -> 
                          + token("root").encode() + b"\r\n" + framing + b"\r\n" + body)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert gateway.call("PUT", "/items/1", bearer("root"), b"x" * 1000).status == 200
+
+
+def test_f06_a_body_that_trickles_is_cut_off_and_others_are_served(gateway: Gateway, orders: Origin,
+                                                                   second: Origin) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), 0.2) as trickling:
+        trickling.sendall(b"PUT /items/1 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 900\r\n"
+                          b"Authorization: Bearer " + token("root").encode() + b"\r\n\r\n")
+
+        def is_cut_off() -> bool:
+            try:
+                trickling.sendall(b"x")
+                return trickling.recv(65_536) == b""
+            except TimeoutError:
+                return False
+            except ConnectionError:
+                return True
+
+        assert not is_cut_off()
+        assert gateway.call("GET", "/items/1", bearer("root")).status == 200
+        wait_for(is_cut_off, "the connection is closed")
 
 
 def test_the_status_address_tells_little_and_changes_nothing(gateway: Gateway) -> None:
