@@ -77,6 +77,7 @@ class Pool:
             if connection.transport.is_closing():
                 continue
             if connection.idle_since >= oldest and not (careful and self._has_news(connection)):
+                answer.connection = connection
                 return connection
             connection.abort()
         self._waiting.append(answer)

@@ -71,6 +71,7 @@ def test_who_waits_too_long_for_a_connection_is_told_so_and_nothing_was_sent() -
             await held.asked.acquire()
             late = await ask(app, "POST", b"/late", parts=[b"x"])
             assert (late.status, late.header(b"retry-after")) == (503, [b"1"])
+            assert not app._pool._waiting
             held.go.set()
             assert (await first).body == b"ok"
             assert (await ask(app, target=b"/next")).body == b"ok"
@@ -253,6 +254,19 @@ def test_a_connection_is_not_brought_to_who_waits_no_longer() -> None:
             gone.fail(UpstreamBusyError("too late"))
             app._pool.give_back(connection)
             assert (gone.connection, waiting.connection) == (None, connection)
+
+    asyncio.run(run())
+
+
+def test_a_connection_for_a_request_that_cannot_be_sent_stays_for_the_next() -> None:
+    async def run() -> None:
+        async with scripted(answering(OK)) as server, upstream(server.url) as app:
+            await ask(app)
+            told = await ask(app, "POST", b"/", [(b"content-length", b"2")], [b"too long", b""])
+            assert told.status == 400
+            assert app._pool.idle == 1
+            assert (await ask(app)).body == b"ok"
+            assert (server.connections, len(server.heads)) == (1, 2)
 
     asyncio.run(run())
 

@@ -78,6 +78,12 @@ async def client(app: Any, *args: Any) -> AsyncIterator[Client]:
             await made.task
 
 
+@asynccontextmanager
+async def client_of(server: Scripted, **settings: Any) -> AsyncIterator[tuple[Any, Client]]:
+    async with upstream(server.url, **settings) as app, client(app, "POST") as one:
+        yield app, one
+
+
 def test_parts_are_passed_on_when_they_come() -> None:
     """Server-sent events: each is with the client before the next exists."""
 
@@ -123,9 +129,9 @@ def test_a_client_that_reads_slowly_slows_the_server(head: bytes) -> None:
             assert sent[0] < 64 * MIB
             assert _held(app) <= HIGH_WATER + 2 * 262_144
             one.leaves()
+            await server.until(lambda s: s.open == 0)  # though nobody has taken what was sent
             one.takes.set()
             assert await one.ended() is None
-            await server.until(lambda s: s.open == 0)
 
     asyncio.run(run())
 
@@ -247,6 +253,57 @@ def test_a_client_that_leaves_after_its_answer_frees_nobody_elses_connection() -
                     assert await one.ended() is None
                     one.leaves()
             assert server.connections == 1
+
+    asyncio.run(run())
+
+
+def test_a_client_that_leaves_while_it_takes_its_answer_frees_nobody_elses_connection() -> None:
+    async def run() -> None:
+        go, asked = asyncio.Event(), asyncio.Event()
+
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Scripted) -> None:
+            await server.head(reader)
+            writer.write(OK)
+            await server.head(reader)
+            asked.set()
+            await go.wait()
+            writer.write(OK)
+            await writer.drain()
+            await reader.read()
+
+        async with scripted(script) as server, upstream(server.url) as app, client(app) as one:
+            one.takes.clear()
+            one.says()
+            await one.until(lambda: len(one.told) == 1)
+            other = asyncio.create_task(ask(app))
+            await asked.wait()
+            await watched(app)
+            one.leaves()
+            await still(lambda: one.sent.qsize() + 1)
+            go.set()
+            assert (await other).body == b"ok"
+            assert server.connections == 1
+            one.takes.set()
+            assert await one.ended() is None
+
+    asyncio.run(run())
+
+
+def test_a_client_that_sends_slowly_is_waited_for() -> None:
+    async def run() -> None:
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Scripted) -> None:
+            await server.head(reader)
+            await reader.readuntil(b"\r\n0\r\n\r\n")
+            writer.write(OK)
+            await writer.drain()
+
+        async with scripted(script) as server, client_of(server, stall_seconds=0.4) as (_, one):
+            for _ in range(20):
+                one.says(b"x", more=True)
+                await asyncio.sleep(0.03)
+            one.says()
+            assert await one.ended() is None
+            assert one.body == b"ok"
 
     asyncio.run(run())
 
@@ -406,8 +463,8 @@ def test_a_server_may_think_no_longer_because_the_client_was_slow() -> None:
         async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Scripted) -> None:
             await reader.read()
 
-        async with scripted(script) as server, upstream(server.url, stall_seconds=600, head_seconds=0.2) as app, \
-                client(app, "POST") as one:
+        async with scripted(script) as server, client_of(server, head_seconds=0.2, stall_seconds=600,
+                                                               connect_seconds=600, pool_seconds=600) as (app, one):
             one.says(b"some", more=True)
             await watched(app)
             one.says(b"rest")
