@@ -1,33 +1,23 @@
-"""The gRPC server of the door. It alone knows the library that speaks the wire.
-
-Calls arrive in threads; what is decided is decided in the event loop, as for every other door.
-"""
+"""The gRPC server of the door, in the event loop where every other door decides."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import socket
+from ipaddress import ip_address
 from typing import Any
-from urllib.parse import unquote
 
-from iam_guard.errors import ConfigurationError, Fault, UnavailableError
+from iam_guard.errors import UnavailableError
 from iam_guard.http.address import TrustedProxies
 from iam_guard.sidecar.ext_authz import messages
 from iam_guard.sidecar.ext_authz.checks import Checks
+from iam_guard.sidecar.ext_authz.http2.calls import NOT_FOUND, OK, UNAVAILABLE, UNIMPLEMENTED, Call, Reply
+from iam_guard.sidecar.ext_authz.http2.connection import Connection
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor
+from iam_guard.sidecar.listening import let_go, open_socket, read_address
 
-try:
-    import grpc  # type: ignore[import-untyped]
-except ModuleNotFoundError as missing:
-    raise ConfigurationError(Fault(f"'{missing.name}' is not installed", "pip install 'iam-guard[grpc]'")) from None
-
-_logger = logging.getLogger("iam_guard")
-#: Calls that are worked on at once; more of them wait.
-_THREADS = 16
-#: Largest message that is read; a client's headers are bounded, its body is not asked for by default.
-_MAX_BYTES = 4 * 1024 * 1024
+_UNDECIDED = Reply(UNAVAILABLE, why="access cannot be decided at the moment")
+_LOOK_AGAIN = 0.02
 
 
 class GrpcServer:
@@ -44,10 +34,11 @@ class GrpcServer:
     def __init__(self, checks: Checks, door: GrpcDoor) -> None:
         self._checks = checks
         self._door = door
+        self._address = read_address(door.listen)
         self._peers = TrustedProxies(door.peers)
-        self._server: Any = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._threads: ThreadPoolExecutor | None = None
+        self._connections: set[Connection] = set()
+        self._socket: socket.socket | None = None
+        self._server: asyncio.AbstractServer | None = None
         self.port = 0
 
     async def start(self) -> None:
@@ -56,70 +47,53 @@ class GrpcServer:
         Raises:
             OSError: the address is taken or not ours.
         """
-        self._loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="ext-authz")
-        server = grpc.server(self._threads, handlers=(_Methods(self._check, self._health),),
-                             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _MAX_BYTES)])
-        try:
-            self.port = server.add_insecure_port(self._door.listen)
-        except RuntimeError as problem:
-            self._threads.shutdown()
-            raise OSError(98, "cannot listen there", self._door.listen) from problem
-        server.start()
-        self._server = server
+        loop = asyncio.get_running_loop()
+        self._socket = open_socket(self._address)
+        if self._address.is_unix:
+            self._server = await loop.create_unix_server(self._connection, sock=self._socket)
+        else:
+            self.port = self._socket.getsockname()[1]
+            self._server = await loop.create_server(self._connection, sock=self._socket)
 
     async def close(self) -> None:
-        """Let the calls that have begun end, and stop."""
+        """Take no new calls, let those that have begun end, and stop."""
         if self._server is not None:
-            stopped = self._server.stop(self._door.seconds)
-            await asyncio.to_thread(stopped.wait)
+            self._server.close()
             self._server = None
-        if self._threads is not None:
-            await asyncio.to_thread(self._threads.shutdown)
-
-    def _check(self, request: bytes, context: Any) -> bytes:
-        self._refuse_strangers(context)
-        loop = self._loop
-        if loop is None:
-            raise UnavailableError("the door is not open")
-        remaining = context.time_remaining()
-        seconds = self._door.seconds if remaining is None else min(self._door.seconds, remaining)
-        pending = asyncio.run_coroutine_threadsafe(self._checks.check(request), loop)
+        for connection in list(self._connections):
+            connection.leave()
         try:
-            return pending.result(seconds)
-        except Exception as error:
-            pending.cancel()
-            if not isinstance(error, UnavailableError | TimeoutError):
-                _logger.exception("a call for external authorization is denied because of an error")
-            context.abort(grpc.StatusCode.UNAVAILABLE, "access cannot be decided at the moment")
-            raise
+            async with asyncio.timeout(self._door.seconds):
+                while self._connections:  # noqa: ASYNC110 - they leave one by one
+                    await asyncio.sleep(_LOOK_AGAIN)
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.abort()
+        if self._socket is not None:
+            let_go(self._socket, self._address)
+            self._socket = None
 
-    def _health(self, request: bytes, context: Any) -> bytes:
-        if (answer := self._checks.health(request)) is None:
-            context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
-        return answer or b""
+    def _connection(self) -> Connection:
+        return Connection(self._answer, self._may_ask, self._connections)
 
-    def _refuse_strangers(self, context: Any) -> None:
-        """Let in those whose word about a client counts."""
-        if not self._may_ask(context.peer()):
-            context.abort(grpc.StatusCode.PERMISSION_DENIED, "only trusted proxies may ask here")
+    async def _answer(self, call: Call) -> Reply:
+        if call.method == messages.CHECK:
+            return await self._checked(call)
+        if call.method == messages.HEALTH_CHECK:
+            found = self._checks.health(call.message)
+            return Reply(NOT_FOUND, why="no such service") if found is None else Reply(OK, found)
+        return Reply(UNIMPLEMENTED, why="no such method")
 
-    def _may_ask(self, peer: str) -> bool:
-        """Whether a peer may ask, whose address is written like ``ipv4:127.0.0.1:40000`` or ``unix:``."""
-        kind, _, rest = peer.partition(":")
-        if kind == "unix":
+    async def _checked(self, call: Call) -> Reply:
+        seconds = self._door.seconds if call.seconds is None else min(self._door.seconds, call.seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                return Reply(OK, await self._checks.check(call.message))
+        except (UnavailableError, TimeoutError):
+            return _UNDECIDED
+
+    def _may_ask(self, peer: Any) -> bool:
+        """Whether a peer may ask; who may open a Unix socket may."""
+        if self._address.is_unix:
             return True
-        host = unquote(rest.rpartition(":")[0]).strip("[]")
-        return kind in ("ipv4", "ipv6") and self._peers.judge(host)[1]
-
-
-class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc, unused-ignore]
-    """Which method is answered by what; messages pass as bytes."""
-
-    def __init__(self, check: Callable[[bytes, Any], bytes], health: Callable[[bytes, Any], bytes]) -> None:
-        self._handlers = {messages.CHECK: grpc.unary_unary_rpc_method_handler(check),
-                          messages.HEALTH_CHECK: grpc.unary_unary_rpc_method_handler(health)}
-
-    def service(self, handler_call_details: Any) -> Any:
-        """The handler of a call; ``None`` for a method that is not here."""
-        return self._handlers.get(handler_call_details.method)
+        return isinstance(peer, tuple) and self._peers.judge(str(ip_address(peer[0].partition("%")[0])))[1]

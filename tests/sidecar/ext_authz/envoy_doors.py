@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from forward_client import HOST, SECONDS, free_port, http_call, wait_for
 from forward_world import NAMES, App, Serving, World
 
@@ -37,8 +38,8 @@ WIRES = ("grpc", "http", "engine")
 class GrpcServing:
     """The gRPC door in an event loop of its own."""
 
-    def __init__(self, checks: Any, door: GrpcDoor | None = None) -> None:
-        self._loop = asyncio.new_event_loop()
+    def __init__(self, checks: Any, door: GrpcDoor | None = None, make_loop: Any = uvloop.new_event_loop) -> None:
+        self._loop = make_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._server = GrpcServer(checks, door or GrpcDoor("127.0.0.1:0"))
         self._open = False

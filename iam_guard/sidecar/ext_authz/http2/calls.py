@@ -1,0 +1,72 @@
+"""gRPC on top of HTTP/2: one message asked, one answered (the gRPC project's PROTOCOL-HTTP2)."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from iam_guard.sidecar.ext_authz.http2.frames import END_HEADERS, END_STREAM, HEADERS, frame
+from iam_guard.sidecar.ext_authz.http2.hpack import literal
+
+#: Status codes of gRPC.
+OK, NOT_FOUND, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 0, 5, 12, 13, 14
+_PREFIX = 5
+_STATUS_200 = b"\x88"
+_HEAD = _STATUS_200 + literal(b"content-type", b"application/grpc")
+_DONE = literal(b"grpc-status", b"0")
+_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+
+
+class Call(NamedTuple):
+    """One call.
+
+    Attributes:
+        method: Path of the method.
+        message: What is asked.
+        seconds: How long the client waits; ``None``: as long as it takes.
+    """
+
+    method: str
+    message: bytes
+    seconds: float | None
+
+
+class Reply(NamedTuple):
+    """How a call ends.
+
+    Attributes:
+        status: Of gRPC.
+        message: The answer; nothing unless the status is OK.
+        why: For a status that is not.
+    """
+
+    status: int
+    message: bytes = b""
+    why: str = ""
+
+
+def call_of(fields: Iterable[tuple[bytes, bytes]], body: bytes) -> Call | Reply:
+    """The call that a request is, or what is answered to a request that is none."""
+    told = dict(fields)
+    if told.get(b":method") != b"POST" or not told.get(b"content-type", b"").startswith(b"application/grpc"):
+        return Reply(UNIMPLEMENTED, why="this is a gRPC server")
+    if len(body) < _PREFIX or int.from_bytes(body[1:_PREFIX], "big") != len(body) - _PREFIX:
+        return Reply(INTERNAL, why="there has to be one message")
+    if body[0]:
+        return Reply(UNIMPLEMENTED, why="messages are not compressed here")
+    timeout = _TIMEOUT.fullmatch(told.get(b"grpc-timeout", b""))
+    seconds = int(timeout[1]) * _UNITS[timeout[2]] if timeout else None
+    return Call(told.get(b":path", b"").decode("latin-1"), body[_PREFIX:], seconds)
+
+
+def answer_frames(stream: int, reply: Reply) -> tuple[bytes, bytes, bytes]:
+    """The frames of an answer: those in front, data that is still to be framed, and those behind."""
+    if reply.status == OK:
+        data = struct.pack(">BI", 0, len(reply.message)) + reply.message
+        return (frame(HEADERS, END_HEADERS, stream, _HEAD), data,
+                frame(HEADERS, END_HEADERS | END_STREAM, stream, _DONE))
+    told = _HEAD + literal(b"grpc-status", b"%d" % reply.status) + literal(b"grpc-message", reply.why.encode("ascii"))
+    return frame(HEADERS, END_HEADERS | END_STREAM, stream, told), b"", b""
