@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from iam_guard.asgi.types import Scope
+from iam_guard.engine.memo import Memo
 from iam_guard.gateway.assertion import Assertions
 from iam_guard.guard import InformedCaller
 from iam_guard.http.caller_headers import CallerHeaders
 from iam_guard.http.request import HTTPRequest
+from iam_guard.model import Principal
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -16,6 +18,8 @@ Fields = list[tuple[bytes, bytes]]
 _BESIDE = ("authorization", "dpop", "x-amz-security-token")
 _FOR, _PROTO, _HOST = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"
 _FORWARDED = frozenset({_FOR, _PROTO, _HOST, b"forwarded"})
+#: Callers whose headers are remembered.
+_REMEMBERED = 4096
 _WEB = {"ws": "http", "wss": "https"}
 
 
@@ -32,9 +36,12 @@ class Passing:
     def __init__(self, names: CallerHeaders, assertions: Assertions | None = None, assertion_header: str = "",
                  credentials: Iterable[str] = ()) -> None:
         self._names = names
+        self._decision = names.decision.lower().encode("ascii")
+        self._known: Memo[int, tuple[Principal, Fields]] = Memo(_REMEMBERED)
         self._assertions = assertions
         self._assertion_header = assertion_header.lower().encode("ascii")
-        self._secret = frozenset(name.lower().encode("ascii") for name in (*_BESIDE, *credentials)) - {b"cookie"}
+        secret = frozenset(name.lower().encode("ascii") for name in (*_BESIDE, *credentials)) - {b"cookie"}
+        self._secret = secret | _FORWARDED
 
     @property
     def own_headers(self) -> tuple[str, ...]:
@@ -55,15 +62,23 @@ class Passing:
             UnavailableError: a statement cannot be signed.
         """
         request = caller.request
-        decision = caller.decisions[0].id if caller.decisions else ""
-        gone = _FORWARDED if credentials else self._secret | _FORWARDED
+        gone = _FORWARDED if credentials else self._secret
         fields = [field for field in scope["headers"] if field[0].lower() not in gone]
-        fields += self._names.for_caller(caller.principal, decision)
+        fields += self._of_principal(caller.principal)
+        fields.append((self._decision, caller.decisions[0].id.encode("ascii") if caller.decisions else b""))
         if self._assertions is not None:
             fields.append((self._assertion_header, self._assertions.statement(caller.principal, upstream)))
         if request is not None:
             fields += _came_from(request)
         return {**scope, "headers": fields}
+
+    def _of_principal(self, principal: Principal) -> Fields:
+        """What the headers say of a caller, whatever was decided; remembered, since callers come back."""
+        known = self._known.get(id(principal))
+        if known is None or known[0] is not principal:
+            said = [field for field in self._names.for_caller(principal, "") if field[0] != self._decision]
+            known = self._known.keep(id(principal), (principal, said))
+        return known[1]
 
 
 def _came_from(request: HTTPRequest) -> Fields:
