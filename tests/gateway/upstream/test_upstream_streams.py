@@ -179,10 +179,10 @@ async def still(count: Callable[[], int]) -> None:
 
 
 async def watched(app: Any) -> None:
-    """Wait until every exchange has grown old enough to be watched."""
+    """Wait until there are exchanges, and all are old enough to be watched."""
     async with asyncio.timeout(SOON):
         while True:
-            if not app._pool.lookout._young:
+            if app.running and not app._pool.lookout._young:
                 return
             await asyncio.sleep(0.005)
 

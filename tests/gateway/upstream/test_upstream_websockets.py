@@ -233,6 +233,7 @@ WRONG = {
     "subprotocol": SWITCH + b"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: chat\r\n\r\n",
     "another upgrade": b"HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
     "no upgrade": b"HTTP/1.1 101 X\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+    "no connection": b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n\r\n",
     "no http": b"what?\r\n\r\n",
     "nothing": b"",
 }
