@@ -59,5 +59,7 @@ def _deny(message: Any, answer: Answer) -> None:
 
 def _add(options: Any, fields: Iterable[tuple[bytes, bytes]]) -> None:
     for name, value in fields:
-        options.add(append_action=_OVERWRITE,
-                    header={"key": name.decode("latin-1"), "value": value.decode("latin-1")})
+        option = options.add()
+        option.append_action = _OVERWRITE
+        header = option.header
+        header.key, header.value = name.decode("latin-1"), value.decode("latin-1")
