@@ -138,8 +138,8 @@ def test_a_name_that_no_header_may_hold_is_encoded() -> None:
     assert told[b"x-guard-account"] == b"t%C3%A9%0D%0AX-Admin: 1"
 
 
-@pytest.mark.parametrize("name", [b"X-Guard_Principal", b"x-guard-role", b"X_IAM_Role", b"X.Guard.Role", b"x~iam!role", b"X-HTTP-Method-Override",
-                                  b"x-original-uri"])
+@pytest.mark.parametrize("name", [b"X-Guard_Principal", b"x-guard-role", b"X_IAM_Role", b"X.Guard.Role", b"x~iam!role",
+                                  b"X-HTTP-Method-Override", b"x-original-uri"])
 def test_copies_of_a_client_are_named_for_removal(name: bytes) -> None:
     assert ask("/items/1", headers=((name, b"root"),)).remove == (name.decode(),)
 
