@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from iam_guard.cli.output import Format, note, print_json, print_table, print_text
-from iam_guard.config.api_key_file import add_api_key, api_key_entries, remove_api_key
-from iam_guard.identity.api_keys import DEFAULT_PREFIX
 
 File = Annotated[Path, typer.Option("--file", envvar="IAM_GUARD_API_KEYS", metavar="FILE", show_default=False,
                                     help="The file that 'credentials.api_keys.file' names.")]
@@ -28,9 +26,11 @@ def new(
                                                   help="A principal tag; once for each.")] = None,
     expires: Annotated[datetime | None, typer.Option(show_default=False, help=(
         "From when on it is worth nothing, in UTC; never by default."))] = None,
-    prefix: Annotated[str, typer.Option(help="How the key begins.")] = DEFAULT_PREFIX,
+    prefix: Annotated[str, typer.Option(help="How the key begins.")] = "igk",
 ) -> None:
     """Make a key, and print it this once: the file gets its digest only."""
+    from iam_guard.config.api_key_file import add_api_key  # brings what makes digests
+
     ends = expires.replace(tzinfo=UTC) if expires is not None else None
     print_text(add_api_key(file, principal, tags=dict(map(_pair, tag or ())), expires=ends, prefix=prefix))
     note("this is the only time that the key is shown")
@@ -39,6 +39,8 @@ def new(
 @app.command("list")
 def list_(file: File, format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE) -> None:
     """List the keys by their ids, with whom they name; never what opens anything."""
+    from iam_guard.config.api_key_file import api_key_entries
+
     rows = [{"id": one.id, "principal": one.principal, "expires": one.expires, "tags": one.tags}
             for one in api_key_entries(file)]
     if format is Format.JSON:
@@ -52,6 +54,8 @@ def list_(file: File, format: Annotated[Format, typer.Option(help="How to print.
 def revoke(file: File, id: Annotated[str, typer.Argument(metavar="ID", show_default=False,
                                                          help="The key's text up to its second underscore.")]) -> None:
     """Take a key away: guards that follow the file refuse it within a second."""
+    from iam_guard.config.api_key_file import remove_api_key
+
     remove_api_key(file, id)
     note(f"the key {id} is taken away")
 

@@ -49,12 +49,16 @@ def _without_result(made: object) -> None:
 
 def _missing_libraries(settings: Settings) -> Iterator[Fault]:
     told, origin = settings.values.sidecar, settings.origin
-    if told is not None and told.ext_authz_grpc is not None and find_spec("grpc") is None:
-        yield origin.fault("/sidecar/ext_authz_grpc", "'grpc' is not installed", "pip install 'iam-guard[grpc]'")
+    if told is not None and told.ext_authz_grpc is not None and not _has_protobuf():
+        yield origin.fault("/sidecar/ext_authz_grpc", "'protobuf' is not installed", "pip install 'iam-guard[grpc]'")
     if settings.values.tokens is not None and find_spec("sqlalchemy") is None:
         yield origin.fault("/tokens", "'sqlalchemy' is not installed", "pip install 'iam-guard[directory]'")
     if settings.values.gateway is not None and find_spec("httptools") is None:
         yield origin.fault("/gateway", "'httptools' is not installed", "pip install 'iam-guard[gateway]'")
+
+
+def _has_protobuf() -> bool:
+    return find_spec("google") is not None and find_spec("google.protobuf") is not None
 
 
 def _folders(settings: Settings) -> Iterator[Fault]:

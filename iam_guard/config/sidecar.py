@@ -88,10 +88,9 @@ def check_sidecar(values: SettingsFile, origin: Origin) -> None:
     doors = plan.all()
     if len(doors) < 2:
         faults.append(origin.fault(AT, "no door is named", "add 'forward: [{proxy: nginx}]', or another door"))
-    for name, trusting in (("forward", told.forward_doors.doors), ("ext_authz_http", told.ext_authz_http)):
-        if trusting and not values.edge.trusts_anybody and not plan.address(name).is_unix:
-            faults.append(origin.fault(f"{AT}/{name}", "no proxy may ask here", "list the addresses of your proxies in "
-                                       "'edge.trusted_proxies', or listen at 'unix:PATH'"))
+    if told.forward_doors.doors and not values.edge.trusts_anybody and not plan.address("forward").is_unix:
+        faults.append(origin.fault(f"{AT}/forward", "no proxy may ask here", "list the addresses of your proxies in "
+                                   "'edge.trusted_proxies', or listen at 'unix:PATH'"))
     if told.forward_doors.doors and values.edge.path_mode != "strict":
         faults.append(origin.fault("/edge/path_mode", "a proxy that asks sends on the path as it came, and not the "
                                    "one that was resolved and decided", "remove 'path_mode'"))

@@ -66,8 +66,6 @@ def test_sound_doors(folder: Path, more: str) -> None:
 FAULTS = [
     pytest.param("sidecar: {forward: [{proxy: nginx}]}", "iam-guard.yaml:5:20: /sidecar/forward: " + NOBODY,
                  id="nobody is trusted"),
-    pytest.param("sidecar: {ext_authz_http: {}}", "iam-guard.yaml:5:27: /sidecar/ext_authz_http: " + NOBODY,
-                 id="nobody is trusted by the other door"),
     pytest.param("sidecar: {}", "iam-guard.yaml:5:10: /sidecar: no door is named; add 'forward: [{proxy: nginx}]', or "
                  "another door", id="no door"),
     pytest.param("sidecar: {listen: localhost, forward: [{proxy: nginx}]}", "iam-guard.yaml:5:19: /sidecar/listen: "
@@ -155,7 +153,7 @@ def test_a_door_whose_library_is_missing_is_told(folder: Path, monkeypatch: pyte
     from iam_guard.config import doors
 
     def find_spec(name: str) -> Any:
-        return None if name in ("grpc", "httptools") else True
+        return None if name in ("google", "httptools") else True
 
     monkeypatch.setattr(doors, "find_spec", find_spec)
     lines = checked(folder, BASE + TRUSTED + GATEWAY + "sidecar: {ext_authz_grpc: {}}\n")

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from iam_guard.errors import RequestRefusedError, UnavailableError
-from iam_guard.http.response import denial_for_refusal
 from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
 from iam_guard.sidecar.ext_authz import messages
 from iam_guard.sidecar.ext_authz.reading import original_of, unclear
 from iam_guard.sidecar.ext_authz.writing import response_of
-
-_logger = logging.getLogger("iam_guard")
 
 
 class Checks:
@@ -45,8 +41,7 @@ class Checks:
         try:
             original, body = original_of(_parsed(request))
         except RequestRefusedError as error:
-            _logger.warning("a call for external authorization is denied: %s", error.description)
-            return _refusal(error)
+            return for_subrequest(self._asker.refuse(error))
         answer = await self._asker.ask(original, body)
         return answer if answer.outcome == PREFLIGHT else for_subrequest(answer)
 
@@ -68,7 +63,3 @@ def _parsed(request: bytes) -> object:
     except messages.DecodeError:
         raise unclear("it is no CheckRequest") from None
 
-
-def _refusal(error: RequestRefusedError) -> Answer:
-    denial = denial_for_refusal(error)
-    return Answer(denial.status, denial.headers, denial.body, allowed=False, outcome="ambiguous")

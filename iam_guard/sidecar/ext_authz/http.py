@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,13 +10,10 @@ from iam_guard.asgi.types import Message, Receive, Scope, Send
 from iam_guard.errors import ConfigurationError, Fault, RequestRefusedError
 from iam_guard.http.address import TrustedProxies, peer_text
 from iam_guard.http.edge import EdgeSettings
-from iam_guard.http.response import denial_for_refusal
 from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
 from iam_guard.sidecar.ext_authz.reading import PARTIAL_BODY, unclear
 from iam_guard.sidecar.ext_authz.settings import HttpDoor, refuse_other_path
 from iam_guard.sidecar.original import Fields, OriginalRequest
-
-_logger = logging.getLogger("iam_guard")
 
 #: Set by Envoy on every call that describes its client: where it is, how it connected, and what it wants to upgrade
 #: its connection to. Envoy leaves an empty header out, so the last one may say the method for no upgrade.
@@ -69,9 +65,7 @@ class HttpApp:
             original = self._original(scope)
             body = await _body(scope, receive)
         except RequestRefusedError as error:
-            _logger.warning("a call for external authorization is denied: %s", error.description)
-            denial = denial_for_refusal(error)
-            return Answer(denial.status, denial.headers, denial.body, allowed=False, outcome="ambiguous")
+            return for_subrequest(self._asker.refuse(error))
         answer = await self._asker.ask(original, body)
         return answer if answer.outcome == PREFLIGHT else for_subrequest(answer)
 
