@@ -67,10 +67,11 @@ def _by_itself(config: Path, check: bool, workers: int | None) -> None:
     if check:
         note("nothing is wrong")
         return
-    from iam_guard.gateway.listening import Place, listen
+    from iam_guard.asgi.listening import read_address
+    from iam_guard.gateway.listening import listen
 
-    listening = listen(Place.from_text(section.listen), "/gateway/listen")
-    status = listen(Place.from_text(section.status), "/gateway/status") if section.status else None
+    listening = listen(read_address(section.listen), "/gateway/listen")
+    status = listen(read_address(section.status), "/gateway/status") if section.status else None
     count = workers or section.workers
     if count == 1:
         composed.run_worker(str(config), listening, status, 0, lambda: _tell(section, listening, status))

@@ -13,8 +13,8 @@ import typer
 from iam_guard.cli.output import note
 
 if TYPE_CHECKING:
+    from iam_guard.asgi.listening import Address
     from iam_guard.config.sidecar import Sidecar
-    from iam_guard.sidecar.listening import Address
 
 EXAMPLES = ("iam-guard sidecar --config iam-guard.yaml", "iam-guard sidecar --config iam-guard.yaml --check")
 

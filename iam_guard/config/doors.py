@@ -7,10 +7,10 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from iam_guard.asgi.listening import Address, read_address
 from iam_guard.config.settings import Settings
 from iam_guard.config.sidecar import addresses_of, check_sidecar
 from iam_guard.errors import ConfigurationError, Fault
-from iam_guard.sidecar.listening import Address, read_address
 
 #: Where a settings file with both has them, since both are started from it on one machine.
 _OF_GATEWAY = ("listen", "status")

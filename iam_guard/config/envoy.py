@@ -12,13 +12,13 @@ from typing import Any
 
 import yaml
 
+from iam_guard.asgi.listening import Address, read_address
 from iam_guard.config.gateway import gateway_section
 from iam_guard.config.schema import RouteSettings
 from iam_guard.config.settings import Settings, load_settings
 from iam_guard.config.wiring import Wiring
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 from iam_guard.gateway.envoy.writer import Surroundings, envoy_config
-from iam_guard.gateway.listening import Place
 from iam_guard.gateway.settings import GatewaySettings
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor, refuse_other_path
 
@@ -43,7 +43,7 @@ def written_config(path: str | Path, guard: str = "") -> str:
     door = settings.values.sidecar.ext_authz_grpc if settings.values.sidecar else None
     where = guard or (door or GrpcDoor()).listen
     wiring = _checked(settings)
-    return yaml.safe_dump(_config(settings, gateway_section(settings), wiring, Place.from_text(where)), sort_keys=False)
+    return yaml.safe_dump(_config(settings, gateway_section(settings), wiring, read_address(where)), sort_keys=False)
 
 
 def check_envoy(path: str | Path) -> None:
@@ -80,14 +80,14 @@ def _checked(settings: Settings) -> Wiring:
         faults.append(origin.fault("/routes/app", "a gateway has no application whose decorators could be read",
                                    "remove it, and name a route map"))
     origin.attempt(faults, "", lambda: refuse_other_path(settings.values.edge))
-    origin.attempt(faults, _AT, lambda: envoy_config(section, Surroundings(Place(path="unused"))))
+    origin.attempt(faults, _AT, lambda: envoy_config(section, Surroundings(Address(path="unused"))))
     wiring = origin.attempt(faults, "", settings.build)
     if faults or wiring is None:
         raise ConfigurationError(faults)
     return wiring
 
 
-def _config(settings: Settings, section: GatewaySettings, wiring: Wiring, guard: Place) -> dict[str, Any]:
+def _config(settings: Settings, section: GatewaySettings, wiring: Wiring, guard: Address) -> dict[str, Any]:
     values = settings.values
     secret = {name.lower() for name in (*_SECRET, *wiring.callers.vary)} - {"cookie"}
     return envoy_config(section, Surroundings(
@@ -103,7 +103,7 @@ async def _run(settings: Settings, wiring: Wiring, workers: int | None, on_ready
     section = gateway_section(settings)
     with tempfile.TemporaryDirectory(prefix="iam-guard-") as name:
         socket = Path(name) / "guard.sock"
-        config = _config(settings, section, wiring, Place(path=str(socket)))
+        config = _config(settings, section, wiring, Address(path=str(socket)))
         door = GrpcServer(Checks(wiring.asker(), lambda: wiring.refresher.is_ready), GrpcDoor(f"unix:{socket}"))
         envoy = EnvoyProcess(Path(name), config, workers or section.workers)
         async with wiring, contextlib.AsyncExitStack() as running:

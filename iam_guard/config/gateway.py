@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from iam_guard.asgi.listening import read_address
 from iam_guard.config.place import Origin
 from iam_guard.config.schema import RouteSettings, SettingsFile
 from iam_guard.config.settings import Settings, load_settings
@@ -19,7 +20,6 @@ from iam_guard.gateway.app import GatewayApp
 from iam_guard.gateway.assertion import Assertions
 from iam_guard.gateway.balance import Balance, Server
 from iam_guard.gateway.health import HealthChecks
-from iam_guard.gateway.listening import Place
 from iam_guard.gateway.passing import Passing
 from iam_guard.gateway.reload import Loaded
 from iam_guard.gateway.routing import Routing
@@ -82,7 +82,7 @@ def make_gateway(settings: Settings, *, clock: Callable[[], float] = time.time) 
         origin.attempt(faults, _AT, partial(make_context, section.tls))
     for name in ("listen", "status"):
         if getattr(section, name):
-            origin.attempt(faults, _AT, partial(Place.from_text, getattr(section, name), f"/{name}"))
+            origin.attempt(faults, _AT, partial(read_address, getattr(section, name), f"/{name}"))
     assertions = origin.attempt(faults, f"{_AT}/assertion", partial(_assertions, section, clock))
     if faults:
         raise ConfigurationError(faults)

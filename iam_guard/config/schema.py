@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from iam_guard.asgi.cors import CORSSettings
+from iam_guard.asgi.listening import check_address
 from iam_guard.config.credential_settings import CredentialSettings
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.gateway.settings import GatewaySettings
@@ -17,7 +18,6 @@ from iam_guard.http.resource_metadata import ResourceMetadata
 from iam_guard.http.response import DenialStyle
 from iam_guard.identity.sigv4.rules import SignatureRules
 from iam_guard.model import DEFAULT_ACCOUNT
-from iam_guard.sidecar.listening import check_address
 from iam_guard.sidecar.settings import SidecarSettings
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]

@@ -12,6 +12,7 @@ import msgspec
 
 from iam_guard.asgi.judge import Judge
 from iam_guard.asgi.lifespan import Part
+from iam_guard.asgi.listening import Address, read_address
 from iam_guard.asgi.middleware import IAMGuardMiddleware
 from iam_guard.asgi.types import ASGIApp
 from iam_guard.config.place import Origin
@@ -29,7 +30,6 @@ from iam_guard.sidecar.ext_authz.http import make_http_app
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor, HttpDoor, refuse_other_path
 from iam_guard.sidecar.forward.app import make_forward_app
 from iam_guard.sidecar.health import Health, Readiness
-from iam_guard.sidecar.listening import Address, read_address
 from iam_guard.sidecar.settings import SidecarSettings
 from iam_guard.store.refresh import PolicyRefresher
 

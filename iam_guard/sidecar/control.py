@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
+from iam_guard.asgi.listening import Address
 from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
 from iam_guard.http.mapper import Route
 from iam_guard.sidecar.health import send_json
-from iam_guard.sidecar.listening import Address
 from iam_guard.store.refresh import PolicyRefresher
 
 READ_STATUS, RELOAD, READ_METRICS = "iam-guard:ReadStatus", "iam-guard:Reload", "iam-guard:ReadMetrics"

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from iam_guard.asgi.listening import Address
 from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
 from iam_guard.errors import ConfigurationError, Fault
-from iam_guard.sidecar.listening import Address
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from contextlib import AsyncExitStack, contextmanager
 import uvicorn
 
 from iam_guard.asgi.lifespan import Part
+from iam_guard.asgi.listening import Address, bound, let_go, open_socket
 from iam_guard.asgi.types import ASGIApp
 from iam_guard.errors import UnavailableError
-from iam_guard.sidecar.listening import Address, bound, let_go, open_socket
 
 #: Proxies keep connections to an authorizer; one that is closed at the wrong moment costs a client its answer.
 KEEP_ALIVE = 75

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import msgspec
 
+from iam_guard.asgi.listening import check_address
 from iam_guard.errors import ConfigurationError
 from iam_guard.sidecar.authzen.settings import AuthzenDoor
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor, HttpDoor
 from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
-from iam_guard.sidecar.listening import check_address
 
 #: Where decisions are asked for, and where the sidecar itself is looked after.
 DECISIONS, CONTROL = "127.0.0.1:8181", "127.0.0.1:8182"

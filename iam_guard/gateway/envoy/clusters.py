@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from iam_guard.asgi.listening import Address
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.gateway.envoy.shapes import Shape, at, file, http1, http2, seconds, typed
-from iam_guard.gateway.listening import Place
 from iam_guard.gateway.settings import UpstreamSettings
-from iam_guard.gateway.upstream.settings import Address
+from iam_guard.gateway.upstream.settings import ServerAddress
 
 #: The cluster of the guard; a name that no upstream of the settings gets.
 GUARD = "iam-guard:authorizer"
@@ -19,7 +19,7 @@ def upstream_name(name: str) -> str:
     return f"upstream:{name}"
 
 
-def guard_cluster(place: Place, connect: float = 1.0) -> Shape:
+def guard_cluster(place: Address, connect: float = 1.0) -> Shape:
     """The cluster of the guard.
 
     Args:
@@ -42,11 +42,11 @@ def upstream_cluster(name: str, upstream: UpstreamSettings, authorities: str) ->
     Raises:
         ConfigurationError: its servers cannot be one cluster.
     """
-    servers = [Address.from_url(url) for url in upstream.servers]
+    servers = [ServerAddress.from_url(url) for url in upstream.servers]
     if len({server.secure for server in servers}) > 1:
         raise ConfigurationError(Fault("Envoy speaks to all servers of an upstream with TLS, or to none",
                                        "write http:// or https:// for all", "/servers"))
-    places = [Place(path=one.path) if one.path else Place(one.host, one.port) for one in servers]
+    places = [Address(path=one.path) if one.path else Address(one.host, one.port) for one in servers]
     named = any(not place.path and not _is_address(place.host) for place in places)
     if named and any(place.path for place in places):
         raise ConfigurationError(Fault("Envoy takes no Unix sockets beside host names", "write addresses", "/servers"))

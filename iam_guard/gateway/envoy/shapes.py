@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from iam_guard.gateway.listening import Place
+from iam_guard.asgi.listening import Address
 
 Shape = dict[str, Any]
 
@@ -19,7 +19,7 @@ def seconds(value: float) -> str:
     return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
 
 
-def at(place: Place) -> Shape:
+def at(place: Address) -> Shape:
     """The address of a socket."""
     if place.path:
         return {"pipe": {"path": place.path}}

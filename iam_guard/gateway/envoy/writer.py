@@ -6,12 +6,12 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from iam_guard.asgi.listening import Address, read_address
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.gateway.envoy.clusters import guard_cluster, upstream_cluster
 from iam_guard.gateway.envoy.filters import filters
 from iam_guard.gateway.envoy.routes import route_table
 from iam_guard.gateway.envoy.shapes import Shape, at, file, seconds, typed
-from iam_guard.gateway.listening import Place
 from iam_guard.gateway.settings import GatewaySettings, TLSSettings
 
 #: Bytes of a connection that wait in Envoy at most; its default is meant for the inside of a network.
@@ -31,7 +31,7 @@ class Surroundings:
         authorities: The file of the system's certificate authorities; by default where OpenSSL looks.
     """
 
-    guard: Place
+    guard: Address
     own_headers: tuple[str, ...] = ()
     secret: tuple[str, ...] = ("authorization",)
     body_bytes: int = 0
@@ -83,7 +83,7 @@ def _listener(settings: GatewaySettings, around: Surroundings) -> Shape:
                                  "typed_config": _manager(settings, around)}]}
     if settings.tls is not None:
         chain["transport_socket"] = _tls(settings.tls)
-    place = Place.from_text(settings.listen, "/listen")
+    place = read_address(settings.listen, "/listen")
     if place.host == "localhost":
         place = place._replace(host="127.0.0.1")  # Envoy listens at addresses only
     return {"name": "clients", "address": at(place),

@@ -15,7 +15,7 @@ _PORTS = {"http": 80, "https": 443}
 _FIELD_VALUE = re.compile(r"[!-~]*")
 
 
-class Address(NamedTuple):
+class ServerAddress(NamedTuple):
     """Where a server listens.
 
     Attributes:
@@ -33,7 +33,7 @@ class Address(NamedTuple):
     authority: str = "localhost"
 
     @classmethod
-    def from_url(cls, url: str) -> Address:
+    def from_url(cls, url: str) -> ServerAddress:
         """Read ``http://HOST[:PORT]``, ``https://HOST[:PORT]`` or ``unix:PATH``.
 
         Raises:
@@ -103,7 +103,7 @@ class ServerSettings:
                   if field.type in ("int", "float") and not getattr(self, field.name) > 0]
         faults += [Fault(f"'{value}' cannot stand in a header") for value in (self.host, self.via)
                    if not _FIELD_VALUE.fullmatch(value)]
-        secure = Address.from_url(self.url).secure
+        secure = ServerAddress.from_url(self.url).secure
         if not secure and any((self.ca_file, self.cert_file, self.key_file, self.server_name)):
             faults.append(Fault(f"certificates are named for '{self.url}', which is not https", "write https://"))
         if self.key_file and not self.cert_file:
@@ -112,9 +112,9 @@ class ServerSettings:
             raise ConfigurationError(faults)
 
     @property
-    def address(self) -> Address:
+    def address(self) -> ServerAddress:
         """Where the server listens."""
-        return Address.from_url(self.url)
+        return ServerAddress.from_url(self.url)
 
     def tls(self) -> ssl.SSLContext | None:
         """What TLS with the server needs; ``None`` without TLS. Its certificate is always verified.

@@ -7,6 +7,7 @@ import socket
 from ipaddress import ip_address
 from typing import Any
 
+from iam_guard.asgi.listening import let_go, open_socket, read_address
 from iam_guard.errors import UnavailableError
 from iam_guard.http.address import TrustedProxies
 from iam_guard.sidecar.ext_authz import messages
@@ -14,7 +15,6 @@ from iam_guard.sidecar.ext_authz.checks import Checks
 from iam_guard.sidecar.ext_authz.http2.calls import NOT_FOUND, OK, UNAVAILABLE, UNIMPLEMENTED, Call, Reply
 from iam_guard.sidecar.ext_authz.http2.connection import Connection
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor
-from iam_guard.sidecar.listening import let_go, open_socket, read_address
 
 _UNDECIDED = Reply(UNAVAILABLE, why="access cannot be decided at the moment")
 _LOOK_AGAIN = 0.02

@@ -12,7 +12,7 @@ from upstream_peers import OK, SOON, Scripted, answering, ask, scope_of, scripte
 from iam_guard.errors import ConfigurationError
 from iam_guard.gateway.upstream import ServerSettings, UpstreamApp, UpstreamBusyError, UpstreamConnectError
 from iam_guard.gateway.upstream.answer import Answer
-from iam_guard.gateway.upstream.settings import Address
+from iam_guard.gateway.upstream.settings import ServerAddress
 
 pytestmark = pytest.mark.usefixtures("loop")
 
@@ -421,14 +421,14 @@ async def _nowhere(message: Any) -> None:
 
 
 @pytest.mark.parametrize(("url", "address"), [
-    ("http://a.example", Address("a.example", 80, authority="a.example")),
-    ("http://a.example:8080/", Address("a.example", 8080, authority="a.example:8080")),
-    ("https://a.example", Address("a.example", 443, secure=True, authority="a.example")),
-    ("http://[::1]:8080", Address("::1", 8080, authority="[::1]:8080")),
-    ("unix:/run/app.sock", Address(path="/run/app.sock")),
+    ("http://a.example", ServerAddress("a.example", 80, authority="a.example")),
+    ("http://a.example:8080/", ServerAddress("a.example", 8080, authority="a.example:8080")),
+    ("https://a.example", ServerAddress("a.example", 443, secure=True, authority="a.example")),
+    ("http://[::1]:8080", ServerAddress("::1", 8080, authority="[::1]:8080")),
+    ("unix:/run/app.sock", ServerAddress(path="/run/app.sock")),
 ])
-def test_addresses(url: str, address: Address) -> None:
-    assert Address.from_url(url) == address
+def test_addresses(url: str, address: ServerAddress) -> None:
+    assert ServerAddress.from_url(url) == address
 
 
 @pytest.mark.parametrize("url", ["", "a.example", "ftp://a", "http://", "http://a/path", "http://a?x", "http://a:0",

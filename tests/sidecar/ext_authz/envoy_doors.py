@@ -19,8 +19,8 @@ import uvloop
 from forward_client import HOST, SECONDS, free_port, http_call, wait_for
 from forward_world import NAMES, App, Serving, World
 
+from iam_guard.asgi.listening import Address
 from iam_guard.gateway.envoy.writer import Surroundings, envoy_config
-from iam_guard.gateway.listening import Place
 from iam_guard.gateway.settings import GatewaySettings, UpstreamSettings
 from iam_guard.http.caller_headers import with_caller_headers
 from iam_guard.http.edge import EdgeSettings
@@ -127,7 +127,7 @@ def envoy_file(wire: str, port: int, behind: int, guard: int) -> str:
 def _engine(port: int, behind: int, guard: int, more: dict[str, Any]) -> str:
     upstream = UpstreamSettings(servers=(f"http://127.0.0.1:{behind}",))
     section = GatewaySettings(**({"upstreams": {"app": upstream}, "listen": f"127.0.0.1:{port}"} | more))
-    return json.dumps(envoy_config(section, Surroundings(Place("127.0.0.1", guard), NAMES.names)))
+    return json.dumps(envoy_config(section, Surroundings(Address("127.0.0.1", guard), NAMES.names)))
 
 
 @contextmanager

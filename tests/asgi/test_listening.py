@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from iam_guard.asgi.listening import Address, bound, let_go, open_socket, read_address
 from iam_guard.errors import ConfigurationError
 from iam_guard.sidecar.control import OwnHost, control_routes
 from iam_guard.sidecar.doors import Door, Switchboard, apps_by_address
 from iam_guard.sidecar.health import Health
-from iam_guard.sidecar.listening import Address, bound, let_go, open_socket, read_address
 
 
 @pytest.mark.parametrize(("text", "address"), [

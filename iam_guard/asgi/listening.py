@@ -1,4 +1,4 @@
-"""Addresses that doors listen at: ``HOST:PORT``, ``[::1]:PORT``, or ``unix:PATH``."""
+"""Addresses to listen at: ``HOST:PORT``, ``[::1]:PORT``, or ``unix:PATH``."""
 
 from __future__ import annotations
 
