@@ -261,7 +261,7 @@ def test_settings_without_a_gateway_do_not_start(tmp_path: Path, monkeypatch: py
     ({"routes": [{"upstream": "app", "path": "/a"}, {"upstream": "app", "path": "/a/"}]}, "/gateway/routes/1",
      "another rule"),
     ({"routes": [{"upstream": "app", "host": "Shop.example"}]}, "/gateway/routes/0/host", "not a host name"),
-    ({"listen": "8080"}, "/gateway/listen", "no address to listen at"),
+    ({"listen": "8080"}, "/gateway/listen", "not an address to listen at"),
     ({"tls": {"cert_file": "c.pem", "key_file": "k.pem"}}, "/gateway/tls/cert_file", "there is no file"),
     ({"assertion": {"keys": "keys.json", "issuer": "x"}}, "/gateway/assertion/keys", "make the file"),
     ({"workers": 0}, "/gateway/workers", "0"),
