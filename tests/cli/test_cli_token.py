@@ -163,6 +163,9 @@ def test_what_a_token_says(place: Place, run: Callable[..., Any], more: tuple[st
 
 def test_what_is_not_checked_is_said_not_to_be(place: Place, run: Callable[..., Any]) -> None:
     assert "not checked" in run("token", "inspect", input=place.session()).stdout
+    refused = run("token", "inspect", token := place.session())
+    assert (refused.exit_code, "standard input" in " ".join(refused.output.split())) == (2, True)
+    assert token[:20] not in refused.output
 
 
 @pytest.mark.parametrize("change", [lambda token: token[:-2] + ("AA" if token[-2:] != "AA" else "BB"),
