@@ -23,16 +23,16 @@ _TIMES = ("iat", "exp", "nbf", "auth_time")
 
 
 def inspect(
+    ctx: typer.Context,
     jwks: Annotated[Path | None, typer.Option(metavar="FILE", show_default=False,
                                               help="Check the token with these public keys.")] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,
-    given: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
 ) -> None:
     """What a token says of its bearer; it is read from standard input, where no list of processes shows it.
 
     The signature is left out, so what is printed opens nothing. Without keys nothing of it is proved.
     """
-    if given:  # the usual message about what is too much would repeat the token
+    if ctx.args:  # the usual message about what is too much would repeat the token
         raise typer.BadParameter("a token is read from standard input: iam-guard token inspect < FILE")
     text = sys.stdin.read(MAX_TOKEN + 2).strip().encode()
     token = read_token(text)
