@@ -13,7 +13,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +20,7 @@ from typing import Protocol
 import msgspec
 
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
+from iam_guard.identity.repeating import Repeating
 from iam_guard.identity.strict_json import read_object
 
 _log = logging.getLogger(__name__)
@@ -156,9 +156,8 @@ class RevocationFile:
     def __init__(self, path: str | Path, *, poll_seconds: float = 3.0, max_unsynced: float = 300.0,
                  clock: Callable[[], float] = time.monotonic,
                  sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._path, self._poll_seconds, self._max_unsynced = Path(path), poll_seconds, max_unsynced
-        self._clock, self._sleep = clock, sleep
-        self._task: asyncio.Task[None] | None = None
+        self._path, self._max_unsynced, self._clock = Path(path), max_unsynced, clock
+        self._looking = Repeating(self.check, poll_seconds, "iam_guard revocations", sleep=sleep)
         self.last_error = ""
         try:
             self._written = self._path.read_bytes()
@@ -199,22 +198,13 @@ class RevocationFile:
 
     async def start(self) -> None:
         """Look now, and again and again from now on."""
-        if self._task is None:
+        if not self._looking.runs:
             await asyncio.to_thread(self.check)
-            self._task = asyncio.create_task(self._watch(), name="iam_guard revocations")
-
-    async def _watch(self) -> None:
-        while True:
-            await self._sleep(self._poll_seconds)
-            await asyncio.to_thread(self.check)
+            self._looking.start()
 
     async def close(self) -> None:
         """Stop looking."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._looking.stop()
 
 
 def _told(problem: Exception) -> str:

@@ -10,13 +10,13 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
 
 from iam_guard.directory.entities import AccessKey, Key, Kind, Role
 from iam_guard.directory.port import DirectoryStore, Note, Reading
+from iam_guard.identity.repeating import Repeating
 
 _log = logging.getLogger("iam_guard.sts")
 #: Seconds between two writes; each makes guards look at the directory once.
@@ -38,10 +38,10 @@ class LastUsed:
 
     def __init__(self, store: DirectoryStore, who: str, *, clock: Callable[[], float], every: float = EVERY,
                  sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._store, self._who, self._clock, self._every, self._sleep = store, who, clock, every, sleep
+        self._store, self._who, self._clock = store, who, clock
+        self._writing = Repeating(self.flush, every, "iam_guard last used", sleep=sleep)
         self._seen: dict[_Name, float] = {}
         self._lock = threading.Lock()
-        self._task: asyncio.Task[None] | None = None
 
     def role(self, role: Role) -> None:
         """A role was assumed; one of the same name that is made later is another."""
@@ -77,21 +77,11 @@ class LastUsed:
 
     async def start(self) -> None:
         """Write from now on."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="iam_guard last used")
-
-    async def _run(self) -> None:
-        while True:
-            await self._sleep(self._every)
-            await asyncio.to_thread(self.flush)
+        self._writing.start()
 
     async def close(self) -> None:
         """Write what is left, and stop."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._writing.stop()
         await asyncio.to_thread(self.flush)
 
 
