@@ -14,7 +14,8 @@ from typing import Any
 
 import uvicorn
 
-from iam_guard.errors import ConfigurationError, Fault, UnavailableError
+from iam_guard.asgi.serving import serving
+from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.gateway import tls
 from iam_guard.gateway.protocol import ConnectionRules, GatewayConfig
 from iam_guard.gateway.reload import Generation, Loaded, Reloading
@@ -27,26 +28,6 @@ _LOOK_SECONDS = 0.5
 #: Beyond what the guard itself accepts, so that it is the guard that answers.
 _MAX_HEAD_BYTES = 131_072
 _STATUS_GRACE = 1
-
-
-class _Server(uvicorn.Server):
-    """Tells when it is ready, and leaves signals to whoever runs it."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await super().startup(sockets)
-        except SystemExit:
-            raise UnavailableError("the gateway did not start; the log says why") from None
-        finally:
-            self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class GatewayServer:
@@ -86,13 +67,13 @@ class GatewayServer:
         self._stop = asyncio.Event()
         wanted = asyncio.Event()
         listening, status = self._sockets
-        async with contextlib.AsyncExitStack() as serving:
+        async with contextlib.AsyncExitStack() as running:
             if status is not None:
-                await serving.enter_async_context(_running(_Server(self._status_config()), status))
-            await serving.enter_async_context(_running(_Server(self._config()), listening))
-            serving.enter_context(_signals(self._stop, wanted))
+                await running.enter_async_context(serving((self._status_config(), status)))
+            await running.enter_async_context(serving((self._config(), listening)))
+            running.enter_context(_signals(self._stop, wanted))
             reloading = asyncio.get_running_loop().create_task(self._reload_when(wanted))
-            serving.push_async_callback(_cancelled, reloading)
+            running.push_async_callback(_cancelled, reloading)
             on_ready()
             await self._stop.wait()
             self._rules.ending = True
@@ -163,19 +144,6 @@ def _asked(settings: GatewaySettings) -> tuple[Any, ...]:
     """What of TLS stays as it was at the start; certificates do not."""
     chosen = settings.tls
     return () if chosen is None else (chosen.client_ca_file, chosen.client_required, chosen.minimum)
-
-
-@contextlib.asynccontextmanager
-async def _running(server: _Server, listening: socket.socket) -> Any:
-    task = asyncio.get_running_loop().create_task(server.serve(sockets=[listening]))
-    await server.ready.wait()
-    if not server.started:
-        await task
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 @contextlib.contextmanager

@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 
 from iam_guard.asgi import IAMGuardMiddleware
+from iam_guard.asgi.listening import Address, open_socket
 from iam_guard.cli.demo.issuer import AUDIENCE, LocalIssuer, issuer_application
 from iam_guard.cli.demo.orders import OrderService
 from iam_guard.cli.demo.report import Outcome
 from iam_guard.cli.demo.scenario import CALLS, PUBLIC, Call, tokens
-from iam_guard.cli.demo.serving import open_socket, served, url_of
+from iam_guard.cli.demo.serving import served, url_of
 from iam_guard.cli.demo.witness import ExplainingGuard, Witness, told
 from iam_guard.engine.policy_set import PolicySet
 from iam_guard.http.map_file import mapper_from_yaml
@@ -75,7 +76,7 @@ async def running(host: str, port: int) -> AsyncIterator[Demo]:
         OSError: the address is taken or not ours.
         UnavailableError: a server did not start.
     """
-    with open_socket(LOOPBACK, 0) as issuers, open_socket(host, port) as service:
+    with open_socket(Address(LOOPBACK)) as issuers, open_socket(Address(host, port)) as service:
         people, workloads = (LocalIssuer(f"{url_of(issuers)}/{name}") for name in ("people", "workloads"))
         witness, mapper = Witness(), mapper_from_yaml(ROUTES)
         snapshot = FilePolicyStore(POLICIES).load()
