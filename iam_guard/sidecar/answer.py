@@ -7,6 +7,7 @@ the judge that admits a request becomes 200.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -14,6 +15,7 @@ from iam_guard.asgi.body import HeldBody
 from iam_guard.asgi.judge import Admission, Judge
 from iam_guard.asgi.types import Message, Receive
 from iam_guard.errors import RequestRefusedError
+from iam_guard.guard import InformedCaller
 from iam_guard.http.caller_headers import CallerHeaders
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.http.response import Denial, denial_for_refusal, unavailable
@@ -56,13 +58,16 @@ class Asker:
     Args:
         judge: Decides.
         caller_headers: How the upstream learns who was let in.
-        edge: Which headers of a client are dropped.
+        edge: Which headers of a client are dropped; has to name those of *more*, too.
+        more: Further headers for the upstream. An error of it closes the door.
     """
 
-    def __init__(self, judge: Judge, caller_headers: CallerHeaders, edge: EdgeSettings) -> None:
+    def __init__(self, judge: Judge, caller_headers: CallerHeaders, edge: EdgeSettings,
+                 more: Callable[[InformedCaller, OriginalRequest], Fields] | None = None) -> None:
         self._judge = judge
         self._names = caller_headers
         self._edge = edge
+        self._more = more
 
     async def ask(self, original: OriginalRequest, body: bytes | None = None) -> Answer:
         """Say whether a request may pass. Never raises: an error closes the door.
@@ -104,8 +109,12 @@ class Asker:
         if request is not None and isinstance(request.body, HeldBody) and request.body.is_unchecked:
             return _denied(denial_for_refusal(_UNSEEN, request))
         named = caller.decisions[0].id if caller.decisions else ""
-        return Answer(200, (*self._names.for_caller(caller.principal, named), _NO_STORE), b"", True, ALLOWED,
-                      self._names.to_remove(original.headers, self._edge))
+        fields = (*self._names.for_caller(caller.principal, named), _NO_STORE)
+        remove = self._names.to_remove(original.headers, self._edge)
+        if self._more is not None:
+            more = self._more(caller, original)
+            fields, remove = (*more, *fields), _without(remove, more)
+        return Answer(200, fields, b"", True, ALLOWED, remove)
 
 
 def for_subrequest(answer: Answer) -> Answer:
@@ -118,6 +127,12 @@ def for_subrequest(answer: Answer) -> Answer:
         return answer
     mended = any(name == b"www-authenticate" for name, _ in answer.headers)
     return _with_status(answer, 401 if mended else 403)
+
+
+def _without(names: tuple[str, ...], fields: Fields) -> tuple[str, ...]:
+    """Those of *names* that *fields* do not set anyway: a proxy might take off what was set."""
+    known = {name for name, _ in fields}
+    return tuple([name for name in names if name.lower().encode("latin-1") not in known])
 
 
 def _denied(denial: Denial) -> Answer:

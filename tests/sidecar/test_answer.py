@@ -65,12 +65,12 @@ class Broken:
         raise self._error
 
 
-def asker(source: Any = None) -> Asker:
+def asker(source: Any = None, more: Any = None) -> Asker:
     holder = Holder(ADA.arn, (Policy("ada/inline", parse_policy(DOCUMENT)),))
     policies = source or PolicySet(Attachments(holders={ADA.arn: holder}))
     guard = Guard(policies, clock=lambda: datetime(2026, 3, 1, tzinfo=UTC))
     rules = Rules(guard, Names(), RequestMapper(ROUTES), None, 2.0, EDGE, None, False, (), (), DenialStyle())
-    return Asker(Judge(rules), NAMES, EDGE)
+    return Asker(Judge(rules), NAMES, EDGE, more)
 
 
 def ask(target: str, *, method: str = "GET", who: str | None = "ada", source: Any = None,
@@ -158,6 +158,28 @@ def test_a_guard_that_cannot_decide_stays_closed(error: Exception) -> None:
     assert (answer.status, answer.allowed, answer.outcome) == (503, False, "policy-unavailable")
     assert for_subrequest(answer).status == 503
     assert dict(answer.headers)[b"retry-after"] == b"5"
+
+
+def test_further_headers_are_set_and_copies_of_them_removed() -> None:
+    def more(caller: Any, original: OriginalRequest) -> Any:
+        return ((b"x-iam-told", f"{caller.principal.arn} {original.host}".encode()),)
+
+    sent = (b"authorization", b"Bearer ada"), (b"x-iam-told", b"root"), (b"X_Iam_Told", b"root")
+    original = OriginalRequest("GET", b"/items/1", "http", "items.example", "192.0.2.7", sent)
+    answer = asyncio.run(asker(more=more).ask(original))
+    assert dict(answer.headers)[b"x-iam-told"] == f"{ADA.arn} items.example".encode()
+    assert answer.remove == ("X_Iam_Told",)
+    denied = asyncio.run(asker(more=more).ask(OriginalRequest("GET", b"/items/1", "http", "h", "192.0.2.7")))
+    assert (denied.status, b"x-iam-told" in dict(denied.headers)) == (401, False)
+
+
+def test_further_headers_that_cannot_be_made_close_the_door() -> None:
+    def more(caller: Any, original: OriginalRequest) -> Any:
+        raise UnavailableError("no key")
+
+    original = OriginalRequest("GET", b"/health", "http", "items.example", "192.0.2.7")
+    answer = asyncio.run(asker(more=more).ask(original))
+    assert (answer.status, answer.allowed, answer.headers.count((b"cache-control", b"no-store"))) == (503, False, 1)
 
 
 def test_a_judge_that_fails_stays_closed() -> None:
