@@ -76,7 +76,7 @@ def _by_itself(config: Path, check: bool, workers: int | None) -> None:
     if count == 1:
         composed.run_worker(str(config), listening, status, 0, lambda: _tell(section, listening, status))
         return
-    from iam_guard.gateway.workers import Workers
+    from iam_guard.asgi.workers import Workers
 
     _tell(section, listening, status)
     Workers(count, composed.run_worker, (str(config), listening, status), section.limits.drain_seconds).supervise()

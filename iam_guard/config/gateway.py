@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from iam_guard.asgi.listening import read_address
+from iam_guard.asgi.tls import TLSSettings, make_context
 from iam_guard.config.place import Origin
 from iam_guard.config.schema import RouteSettings, SettingsFile
 from iam_guard.config.settings import Settings, load_settings
@@ -23,8 +24,7 @@ from iam_guard.gateway.health import HealthChecks
 from iam_guard.gateway.passing import Passing
 from iam_guard.gateway.reload import Loaded
 from iam_guard.gateway.routing import Routing
-from iam_guard.gateway.settings import GatewaySettings, TLSSettings, UpstreamSettings
-from iam_guard.gateway.tls import make_context
+from iam_guard.gateway.settings import GatewaySettings, UpstreamSettings
 from iam_guard.gateway.upstream import ServerSettings, UpstreamApp
 from iam_guard.policy.source import pointer
 from iam_guard.sts.key_file import SigningKeyFile

@@ -14,9 +14,9 @@ from typing import Any
 
 import uvicorn
 
+from iam_guard.asgi import tls
 from iam_guard.asgi.serving import serving
 from iam_guard.errors import ConfigurationError, Fault
-from iam_guard.gateway import tls
 from iam_guard.gateway.protocol import ConnectionRules, GatewayConfig
 from iam_guard.gateway.reload import Generation, Loaded, Reloading
 from iam_guard.gateway.settings import GatewaySettings

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
+from iam_guard.asgi.tls import TLSSettings as TLSSettings
 from iam_guard.errors import ConfigurationError, Fault
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -99,24 +100,6 @@ class RouteRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     upstream: str
     host: str = ""
     path: str = "/"
-
-
-class TLSSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """TLS where the gateway listens. The files are read again at each reload.
-
-    Attributes:
-        cert_file: The certificate with its chain, in PEM form.
-        key_file: Its key.
-        client_ca_file: Authorities that vouch for certificates of clients; empty to ask for none.
-        client_required: Refuse clients without a certificate.
-        minimum: The oldest version that is spoken.
-    """
-
-    cert_file: str
-    key_file: str
-    client_ca_file: str = ""
-    client_required: bool = False
-    minimum: Literal["1.2", "1.3"] = "1.2"
 
 
 class AssertionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

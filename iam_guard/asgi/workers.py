@@ -21,7 +21,7 @@ _PATIENCE = 10.0
 
 
 class Workers:
-    """The worker processes of a gateway.
+    """The worker processes of a program.
 
     Args:
         count: How many.

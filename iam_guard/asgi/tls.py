@@ -1,14 +1,34 @@
-"""TLS where the gateway listens."""
+"""TLS where a program of ours listens."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 from iam_guard.errors import ConfigurationError, Fault
-from iam_guard.gateway.settings import TLSSettings
 
 _MINIMUM = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+class TLSSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """TLS where something listens. The files are read again at each reload.
+
+    Attributes:
+        cert_file: The certificate with its chain, in PEM form.
+        key_file: Its key.
+        client_ca_file: Authorities that vouch for certificates of clients; empty to ask for none.
+        client_required: Refuse clients without a certificate.
+        minimum: The oldest version that is spoken.
+    """
+
+    cert_file: str
+    key_file: str
+    client_ca_file: str = ""
+    client_required: bool = False
+    minimum: Literal["1.2", "1.3"] = "1.2"
 
 
 def make_context(settings: TLSSettings) -> ssl.SSLContext:
