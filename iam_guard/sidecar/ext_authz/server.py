@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from ipaddress import ip_address
 from typing import Any
 
@@ -26,20 +27,33 @@ class GrpcServer:
     Args:
         checks: Answers calls.
         door: Where it listens, and who may ask.
+        listening: A socket that listens there already, and that others share; it is closed in the end, and its file
+            is left. Without it, one is opened.
+        tls: Speak TLS; plain otherwise.
 
     Attributes:
         port: Where it listens on TCP, once it has started.
     """
 
-    def __init__(self, checks: Checks, door: GrpcDoor) -> None:
+    def __init__(self, checks: Checks, door: GrpcDoor, listening: socket.socket | None = None,
+                 tls: ssl.SSLContext | None = None) -> None:
         self._checks = checks
         self._door = door
         self._address = read_address(door.listen)
         self._peers = TrustedProxies(door.peers)
         self._connections: set[Connection] = set()
-        self._socket: socket.socket | None = None
+        self._socket, self._shares = listening, listening is not None
+        self._tls = tls
         self._server: asyncio.AbstractServer | None = None
         self.port = 0
+
+    def take(self, checks: Checks, door: GrpcDoor) -> None:
+        """Answer calls that begin from now on by others, as *door* says; clients whom it may not know any more go."""
+        peers, self._checks, self._door = self._door.peers, checks, door
+        if set(peers) != set(door.peers):
+            self._peers = TrustedProxies(door.peers)
+            for connection in list(self._connections):
+                connection.leave()
 
     async def start(self) -> None:
         """Listen.
@@ -48,12 +62,11 @@ class GrpcServer:
             OSError: the address is taken or not ours.
         """
         loop = asyncio.get_running_loop()
-        self._socket = open_socket(self._address)
-        if self._address.is_unix:
-            self._server = await loop.create_unix_server(self._connection, sock=self._socket)
-        else:
+        self._socket = self._socket or open_socket(self._address)
+        if not self._address.is_unix:
             self.port = self._socket.getsockname()[1]
-            self._server = await loop.create_server(self._connection, sock=self._socket)
+        # The way for Unix sockets would remove the file at the end, which may be shared.
+        self._server = await loop.create_server(self._connection, sock=self._socket, ssl=self._tls)
 
     async def close(self) -> None:
         """Take no new calls, let those that have begun end, and stop."""
@@ -70,7 +83,10 @@ class GrpcServer:
             for connection in list(self._connections):
                 connection.abort()
         if self._socket is not None:
-            let_go(self._socket, self._address)
+            if self._shares:
+                self._socket.close()
+            else:
+                let_go(self._socket, self._address)
             self._socket = None
 
     def _connection(self) -> Connection:
