@@ -50,7 +50,7 @@ def sidecar(world: World) -> Iterator[Guarded]:
     forward, http, grpc, authzen, control = (free_port() for _ in range(5))
     path = world.settings("sidecar.yaml", edge={"trusted_proxies": ["127.0.0.1"]}, sidecar={
         "forward": {"listen": f"127.0.0.1:{forward}",
-                    "doors": [{"proxy": name} for name in ("nginx", "caddy", "traefik")]},
+                    "doors": [{"proxy": name} for name in ("nginx", "caddy", "traefik", "haproxy")]},
         "ext_authz_http": {"listen": f"127.0.0.1:{http}", "path_prefix": "/ext-authz"},
         "ext_authz_grpc": {"listen": f"127.0.0.1:{grpc}"},
         "authzen": {"listen": f"127.0.0.1:{authzen}", "base": "https://pdp.example", "services": {"document": "docs"},

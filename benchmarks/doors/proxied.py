@@ -22,9 +22,11 @@ from benchmarks.doors.proxies import (
     CADDY,
     ENVOY_GRPC,
     ENVOY_HTTP,
+    HAPROXY,
     NGINX,
     TRAEFIK,
     Ports,
+    haproxy_is_here,
     nginx_command,
     started,
 )
@@ -82,11 +84,11 @@ def doors(world: World, app: int, guard: Guarded, stack: ExitStack) -> list[Door
     agreeing, agrees = stack.enter_context(uvicorn("benchmarks.doors.plain_apps:agree", world.folder))
     ours, port = stack.enter_context(gateway(world, app))
     found = [Door(GATEWAY, port, [ours])]
-    asked = [(proxy, "", 0, []) for proxy in (NGINX, CADDY, TRAEFIK, ENVOY_HTTP)]
+    forward = [NGINX, CADDY, TRAEFIK, *([HAPROXY] if haproxy_is_here() else [])]
+    asked = [(proxy, "", 0, []) for proxy in (*forward, ENVOY_HTTP)]
     asked += [(proxy, "asks one who always agrees", agrees, [agreeing]) for proxy, *_ in asked]
     asked += [(proxy, ASKS, port, [guard.program]) for proxy, port in (
-        (NGINX, guard.forward), (CADDY, guard.forward), (TRAEFIK, guard.forward), (ENVOY_HTTP, guard.http),
-        (ENVOY_GRPC, guard.grpc)) if port]
+        *((one, guard.forward) for one in forward), (ENVOY_HTTP, guard.http), (ENVOY_GRPC, guard.grpc)) if port]
     for proxy, what, port, programs in asked:
         ports = Ports(free_port(), app, port)
         running = stack.enter_context(started(proxy, ports, world.folder))

@@ -200,8 +200,41 @@ def _address(port: int) -> dict[str, object]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
+# --- HAProxy --------------------------------------------------------------------------------------------
+
+#: What people are shown is what is measured.
+_LUA = Path(__file__).resolve().parents[2] / "integrations" / "haproxy" / "iam_guard.lua"
+
+
+def _haproxy(ports: Ports, place: Path) -> tuple[Sequence[str], Mapping[str, str]]:
+    asks = f"http-request lua.iam_guard http://127.0.0.1:{ports.guard}/forward-auth/haproxy" if ports.guard else ""
+    (place / "haproxy.cfg").write_text(f"""global
+    nbthread {CORES}
+    {f"lua-load {_LUA}" if ports.guard else ""}
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 1m
+    timeout server 1m
+    http-reuse always
+frontend door
+    bind 127.0.0.1:{ports.door}
+    {asks}
+    default_backend app
+backend app
+    server app 127.0.0.1:{ports.app}
+""", "utf-8")
+    return ["haproxy", "-db", "-q", "-f", "haproxy.cfg"], {}
+
+
 NGINX = Proxy("nginx", _nginx)
 CADDY = Proxy("Caddy", _caddy)
 TRAEFIK = Proxy("Traefik", _traefik)
 ENVOY_HTTP = Proxy("Envoy, HTTP", _envoy(grpc=False))
 ENVOY_GRPC = Proxy("Envoy, gRPC", _envoy(grpc=True))
+HAPROXY = Proxy("HAProxy", _haproxy)
+
+
+def haproxy_is_here() -> bool:
+    """It comes in no wheel: whether it is installed."""
+    return shutil.which("haproxy") is not None
