@@ -17,7 +17,14 @@ from iam_guard.asgi.facts import Resolver, resolve, with_given
 from iam_guard.asgi.rules import Rules
 from iam_guard.asgi.types import Receive
 from iam_guard.engine.decision import Verdict
-from iam_guard.errors import AccessDeniedError, BodyNeededError, ConfigurationError, IAMGuardError, UnavailableError
+from iam_guard.errors import (
+    AccessDeniedError,
+    BodyNeededError,
+    ConfigurationError,
+    Fault,
+    IAMGuardError,
+    UnavailableError,
+)
 from iam_guard.guard import InformedCaller, Question
 from iam_guard.http.context import request_keys
 from iam_guard.http.mapper import Match, Unmapped
@@ -101,7 +108,7 @@ class Judge:
 
     async def _decided(self, request: HTTPRequest, match: Match, principal: Principal,
                        scope: Mapping[str, Any]) -> Admission | Denial:
-        rules, guard = self._rules, self._guard
+        rules = self._rules
         caller = self._caller(principal, request, scope, match.route.template)
         checks = match.checks(request, principal.context)
         given = match.context(request, principal.context)
@@ -111,12 +118,37 @@ class Judge:
             known = await self._resolved(rules.resolver, request, match, principal, checks)
             caller.remember(known)
             questions = [with_given(question, given) for question in known]
-        caller.decisions = guard.begin(caller, questions)
+        return self._begun(caller, questions, request)
+
+    def _begun(self, caller: InformedCaller, questions: Sequence[Question],
+               request: HTTPRequest) -> Admission | Denial:
+        caller.decisions = self._guard.begin(caller, questions)
         for decision in caller.decisions:
             if decision.verdict is not Verdict.ALLOWED:
                 return self.denials.of_error(AccessDeniedError(decision), request)
         self.counts["allow"] += 1
         return Admission(caller, questions, caller.decisions[0].policies)
+
+    def judge_again(self, admission: Admission) -> Admission | Denial:
+        """Judge a request that is the same, byte for byte, as one that was admitted a moment ago.
+
+        What it says and who sent it need not be read again, as long as the credential counts, which is the matter of
+        who calls this. Whether it may is decided anew, counted and recorded like any other decision.
+
+        Args:
+            admission: What the request was given before; it asked at least one question.
+        """
+        known = admission.caller
+        caller = InformedCaller(known.principal, known.request, known.context, {}, route=known.route)
+        current_caller.set(caller)
+        request = known.request
+        if request is None:
+            raise ConfigurationError(Fault("a caller was let in without a request"))
+        try:
+            return self._begun(caller, admission.questions, request)
+        except Exception as error:
+            _logger.exception("a request is denied because of an error")
+            return self.denials.of_error(error, request)
 
     def _caller(self, principal: Principal, request: HTTPRequest, scope: Mapping[str, Any],
                 route: str) -> InformedCaller:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
 from iam_guard.http.challenge import challenge
 from iam_guard.identity.clock import SteadyClock
+from iam_guard.identity.repeatable import Again
 from iam_guard.model import Principal
 
 if TYPE_CHECKING:
@@ -153,6 +154,9 @@ class ApiKeyAuthenticator:
 
     async def authenticate(self, request: HTTPRequest) -> Principal | None:
         """Say who sent *request*; see :class:`Authenticator`."""
+        return self._named(request)
+
+    def _named(self, request: HTTPRequest) -> Principal | None:
         if not self.carries(request):
             return None
         text = request.only(self._header)
@@ -177,6 +181,10 @@ class ApiKeyAuthenticator:
     async def check_again(self, request: HTTPRequest) -> None:
         """See :class:`~iam_guard.identity.lasting.Lasting`; a key is not used up by being used."""
         await self.authenticate(request)
+
+    def again(self, request: HTTPRequest, principal: Principal) -> Again | None:
+        """See :class:`~iam_guard.identity.repeatable.Repeatable`."""
+        return lambda: self._named(request) is principal
 
     def challenges(self) -> tuple[str, ...]:
         """See :class:`Authenticator`."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
 from iam_guard.identity.authorization import authorization_scheme
 from iam_guard.identity.bearer import bearer_challenge, bearer_token
 from iam_guard.identity.certificate_proof import NO_CERTIFICATES, CertificateProof
-from iam_guard.identity.confirmation import check_confirmation
+from iam_guard.identity.confirmation import Confirmation, check_confirmation
 from iam_guard.identity.one_credential import key_sources_of
+from iam_guard.identity.repeatable import Again
 from iam_guard.identity.token import MAX_TOKEN, malformed
-from iam_guard.identity.token_reader import ReadToken, TokenReader
+from iam_guard.identity.token_reader import ReadToken, RepeatableReader, TokenReader
 from iam_guard.model import EMPTY
 
 if TYPE_CHECKING:
@@ -69,6 +71,18 @@ class BearerTokens:
         """See :class:`~iam_guard.identity.lasting.Lasting`; a token is not used up by being used."""
         await self.authenticate(request)
 
+    def again(self, request: HTTPRequest, principal: Principal) -> Again | None:
+        """See :class:`~iam_guard.identity.repeatable.Repeatable`; a bound token is judged anew each time."""
+        token = bearer_token(request)
+        again = None if token is None else self._readers.again(token, principal)
+        if again is None or self._certificates.source is None:
+            return again
+        return partial(self._still_shown, again, request, self._certificates.shown(request))
+
+    def _still_shown(self, again: Again, request: HTTPRequest, shown: Confirmation) -> bool:
+        """A certificate beside the token has to be valid whenever it is shown."""
+        return self._certificates.shown(request) == shown and again()
+
     @property
     def key_sources(self) -> Mapping[str, KeySource]:
         """The key sources of the readers, by issuer."""
@@ -121,6 +135,11 @@ class Readers:
             if reader.reads(token):
                 return await reader.read(token)
         raise malformed("the token has the shape of none that is read here")
+
+    def again(self, token: bytes, principal: Principal) -> Again | None:
+        """How to find out that *token* is still read as naming *principal*; ``None`` where that cannot be told."""
+        reader = next((one for one in self._readers if one.reads(token)), None)
+        return reader.read_again(token, principal) if isinstance(reader, RepeatableReader) else None
 
     async def start(self) -> None:
         """Start all at once, for the first of the schemes that share them."""

@@ -13,6 +13,7 @@ from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.identity.authorization import authorization_scheme
 from iam_guard.identity.client_certificate import CertificateSource, ClientCertificate, bad
 from iam_guard.identity.known_peers import Host, TrustDomain
+from iam_guard.identity.repeatable import Again
 from iam_guard.identity.spiffe import read_spiffe_id
 from iam_guard.identity.token_identity import IsRevoked, TokenIdentity, check_revocation
 
@@ -58,6 +59,9 @@ class CertificateAuthenticator:
 
     async def authenticate(self, request: HTTPRequest) -> Principal | None:
         """Say whom the certificate of *request* names; see :class:`Authenticator`."""
+        return self._named(request)
+
+    def _named(self, request: HTTPRequest) -> Principal | None:
         found = self._source.find(request)
         if found is None:
             return None
@@ -74,6 +78,10 @@ class CertificateAuthenticator:
         """See :class:`~iam_guard.identity.lasting.Lasting`; a certificate ages while its connection lasts."""
         if self.carries(request):
             await self.authenticate(request)
+
+    def again(self, request: HTTPRequest, principal: Principal) -> Again | None:
+        """See :class:`~iam_guard.identity.repeatable.Repeatable`; the same certificate names the same caller."""
+        return lambda: self._named(request) is not None
 
     def _workload(self, found: ClientCertificate) -> Principal:
         try:

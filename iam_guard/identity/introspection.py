@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -25,10 +26,11 @@ from iam_guard.identity.confirmation import read_confirmation
 from iam_guard.identity.discovery import is_key_url
 from iam_guard.identity.fetch import FetchError, new_client
 from iam_guard.identity.introspection_call import ClientSecret, ask
+from iam_guard.identity.repeatable import Again
 from iam_guard.identity.token import malformed
 from iam_guard.identity.token_identity import IsRevoked, TokenIdentity, check_revocation, identity_of
 from iam_guard.identity.token_reader import ReadToken, looks_signed
-from iam_guard.model import Principal
+from iam_guard.model import EMPTY, Principal
 
 NOT_VALID = "The access token is not valid"
 #: Questions to one issuer that may be open at a time (promise S18).
@@ -151,6 +153,20 @@ class IntrospectionReader:
         if self._is_revoked is not None and known.identity is not None:
             check_revocation(self._is_revoked, known.identity)
         return known.token
+
+    def read_again(self, token: bytes, principal: Principal) -> Again | None:
+        """See :class:`~iam_guard.identity.token_reader.RepeatableReader`."""
+        known = self._good.get(sha256(token).digest())
+        if known is None or not isinstance(known.token, ReadToken):
+            return None
+        read = known.token
+        if read.principal is not principal or read.confirmation is not EMPTY:
+            return None
+        return partial(self._still, known)
+
+    def _still(self, known: _Known) -> bool:
+        return self._clock() < known.until and (
+            self._is_revoked is None or known.identity is None or not self._is_revoked(known.identity))
 
     async def _asked(self, digest: bytes, token: bytes) -> _Known:
         """Ask once, however many requests wait for the same answer."""

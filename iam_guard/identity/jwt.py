@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from iam_guard.identity.jwks import DEFAULT_REFRESH, KeySource, RefreshSettings
 from iam_guard.identity.jwt_svid import SpiffeMapping, trust_domain_of
 from iam_guard.identity.key_sources import is_fetched, open_key_source
 from iam_guard.identity.keys import Algorithm, KeySet, VerificationKey
+from iam_guard.identity.repeatable import Again
 from iam_guard.identity.token import KEPT_HEADERS, MAX_TOKEN, Headers, UnverifiedToken, malformed, read_token
 from iam_guard.identity.token_identity import TokenIdentity, check_revocation, identity_of
 from iam_guard.identity.token_reader import ReadToken, looks_signed
@@ -174,6 +176,33 @@ class JWTAuthenticator:
     async def check_again(self, request: HTTPRequest) -> None:
         """See :class:`~iam_guard.identity.lasting.Lasting`; a token is not used up by being used."""
         await self.authenticate(request)
+
+    def remembered(self, request: HTTPRequest) -> Principal | None:
+        """See :class:`~iam_guard.identity.remembered.Remembering`."""
+        token = bearer_token(request)
+        if token is None or len(token) > self._max_token:
+            return None
+        known = self._verified.get(sha256(token).digest())
+        return known.principal if known is not None and self._still(known) else None
+
+    def again(self, request: HTTPRequest, principal: Principal) -> Again | None:
+        """See :class:`~iam_guard.identity.repeatable.Repeatable`."""
+        token = bearer_token(request)
+        known = None if token is None else self._verified.get(sha256(token).digest())
+        return None if known is None or known.principal is not principal else partial(self._still, known)
+
+    def read_again(self, token: bytes, principal: Principal) -> Again | None:
+        """See :class:`~iam_guard.identity.token_reader.RepeatableReader`."""
+        known = self._read.get(sha256(token).digest())
+        if known is None or known.principal is not principal or known.confirmation is not EMPTY:
+            return None
+        return partial(self._still, known)
+
+    def _still(self, known: _Verified) -> bool:
+        """Whether a token that was verified counts without another look; when news are due there has to be one."""
+        now, source = self._clock(), known.source
+        return now < known.until and now < source.due_at and known.keys is source.current and (
+            self._is_revoked is None or not self._is_revoked(known.identity))
 
     async def read(self, token: bytes) -> ReadToken:
         """Read a token that may be bound, for who checks its proof; see :class:`TokenReader`."""

@@ -15,6 +15,8 @@ from iam_guard.errors import AuthenticationError, ConfigurationError, Fault
 from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.authorization import authorization_scheme
 from iam_guard.identity.lasting import check_again
+from iam_guard.identity.remembered import remembered
+from iam_guard.identity.repeatable import Again, how_again
 from iam_guard.model import EMPTY
 
 if TYPE_CHECKING:
@@ -92,6 +94,13 @@ class OneCredential:
                                       detail="a way found none of what it announced")
         return caller
 
+    def remembered(self, request: HTTPRequest) -> Principal | None:
+        """See :class:`~iam_guard.identity.remembered.Remembering`."""
+        carried = [way for way in self._ways if way.carries(request)]
+        if len(carried) != 1 or self._unread(request, carried):
+            return None
+        return remembered(carried[0], request)
+
     def _unread(self, request: HTTPRequest, carried: list[Way]) -> list[str]:
         """What looks like credentials and is none of those that *carried* read; for the log."""
         found = []
@@ -108,6 +117,20 @@ class OneCredential:
         for way in self._ways:
             if way.carries(request):
                 await check_again(way, request)
+
+    def again(self, request: HTTPRequest, principal: Principal) -> Again | None:
+        """See :class:`~iam_guard.identity.repeatable.Repeatable`; asks the way whose credentials were accepted.
+
+        What the others find in a request does not change, but for a certificate that expires.
+        """
+        carried = [way for way in self._ways if way.carries(request)]
+        if len(carried) != 1:
+            return None
+        again = how_again(carried[0], request, principal)
+        others = [way for way in self._ways if way is not carried[0] and not way.schemes]
+        if again is None or not others:
+            return again
+        return lambda: again() and not any(way.carries(request) for way in others)
 
     def challenges(self) -> tuple[str, ...]:
         """The challenges of all ways, once each."""

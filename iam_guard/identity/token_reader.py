@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from iam_guard.identity.confirmation import Confirmation
+from iam_guard.identity.repeatable import Again
 from iam_guard.model import EMPTY, Principal
 
 
@@ -30,6 +31,14 @@ def looks_signed(token: bytes) -> bool:
     Opaque tokens may have three parts too, such as the one in RFC 6750 section 2.1.
     """
     return token.startswith(b"e") and token.count(b".") == 2
+
+
+@runtime_checkable
+class RepeatableReader(Protocol):
+    """A reader that can tell, without waiting, whether it would read a token as it did a moment ago."""
+
+    def read_again(self, token: bytes, principal: Principal) -> Again | None:
+        """How to find out that *token* still names *principal*; ``None`` for one that is bound, or unknown."""
 
 
 class TokenReader(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from iam_guard.sidecar.authzen.paging import PageTokens
 from iam_guard.sidecar.authzen.permissions import OwnPermissions, is_known
 from iam_guard.sidecar.authzen.questions import Questions
 from iam_guard.sidecar.authzen.reading import invalid, is_json, read_body, read_members, request_id
+from iam_guard.sidecar.authzen.remembering import HEAD_KEY, Admissions, key_of
 from iam_guard.sidecar.authzen.routes import (
     EXPLAIN,
     MAX_AGE,
@@ -41,6 +42,10 @@ from iam_guard.sidecar.authzen.vocabulary import Vocabulary
 
 _logger = logging.getLogger("iam_guard")
 Fields = list[tuple[bytes, bytes]]
+#: Status, headers and body.
+Reply = tuple[int, Fields, bytes]
+#: What is answered without waiting for anything but the body.
+_AT_ONCE = ("evaluation", "evaluations")
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
 _encode = msgspec.json.Encoder().encode
@@ -65,7 +70,8 @@ def make_authzen_app(guard: Guard, authenticator: Authenticator, door: AuthzenDo
     """
     mapper = RequestMapper(routes_of(door), names=guard.names)
     judge = Judge(Rules(guard, authenticator, mapper, None, 2.0, edge, None, False, (), (), style))
-    return AuthzenApp(judge, guard, door, vary, page_key or os.urandom(32), lambda: guard.now().timestamp())
+    return AuthzenApp(judge, Admissions(authenticator), guard, door, vary, page_key or os.urandom(32),
+                      lambda: guard.now().timestamp())
 
 
 class AuthzenApp:
@@ -73,6 +79,7 @@ class AuthzenApp:
 
     Args:
         judge: Lets callers in.
+        admissions: Whom it let in a moment ago.
         guard: Answers what they ask.
         door: The settings.
         vary: Request headers that tell callers apart.
@@ -83,11 +90,12 @@ class AuthzenApp:
         judge: Counts who was let in.
     """
 
-    def __init__(self, judge: Judge, guard: Guard, door: AuthzenDoor, vary: bytes, page_key: bytes,
-                 clock: Callable[[], float]) -> None:
+    def __init__(self, judge: Judge, admissions: Admissions, guard: Guard, door: AuthzenDoor, vary: bytes,
+                 page_key: bytes, clock: Callable[[], float]) -> None:
         vocabulary = Vocabulary(door, guard.names)
         questions = Questions(door, vocabulary)
         self.judge = judge
+        self._admissions = admissions
         self._guard = guard
         self._door = door
         self._vary = vary
@@ -117,31 +125,82 @@ class AuthzenApp:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, Fields, bytes]:
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         echo: Fields = []
         request: HTTPRequest | None = None
         try:
             sent = request_id([value for name, value in scope["headers"] if name == b"x-request-id"])
             if sent is not None:
                 echo = [(b"x-request-id", sent)]
-            verdict = await self.judge.judge(scope, receive)
+            verdict = await self._judged(scope, receive)
             if isinstance(verdict, Denial):
                 return _refusal(verdict, echo)
             caller = verdict.caller
             caller.scope = {}  # a caller and its scope know each other; let go of both at once
-            request = caller.request
-            status, headers, body = await self._admitted(verdict, receive)
+            request = _request_of(caller)
+            status, headers, body = await self._admitted(caller, request, receive)
             length = [(b"content-length", b"%d" % len(body))] if status == 200 else []
             return status, [*headers, *length, *echo], body
         except Exception as error:
-            if not isinstance(error, RequestRefusedError | AccessDeniedError):
-                _logger.warning("a question could not be answered: %s", type(error).__name__, exc_info=True)
-            return _refusal(self.judge.denials.of_error(error, request), echo)
+            return self._failed(error, request, echo)
 
-    async def _admitted(self, admission: Admission, receive: Receive) -> tuple[int, Fields, bytes]:
-        caller, request = admission.caller, admission.caller.request
-        if request is None:
-            raise ConfigurationError(Fault("a caller was let in without a request"))
+    async def _judged(self, scope: Scope, receive: Receive) -> Admission | Denial:
+        """What the caller is given: by what is remembered of the same head, or from the start."""
+        key = key_of(scope)
+        known = self._admissions.find(key)
+        if known is not None:
+            return self.judge.judge_again(known)
+        verdict = await self.judge.judge(scope, receive)
+        if isinstance(verdict, Admission):
+            self._admissions.keep(key, verdict)
+            head = (scope.get("extensions") or {}).get(HEAD_KEY)
+            if head is not None and self._is_plain(_request_of(verdict.caller)):
+                self._admissions.keep(head, verdict)
+        return verdict
+
+    def _is_plain(self, request: HTTPRequest) -> bool:
+        """Whether a request is one that :meth:`at_once` may answer when it comes again."""
+        return (self._endpoints.get(request.path) in _AT_ONCE and not request.query_string
+                and is_json(request.header("content-type") or ""))
+
+    def at_once(self, head: Hashable, body: bytes, sent: bytes | None) -> Reply | None:
+        """Answer an evaluation without waiting, when its caller was let in a moment ago; see ``sidecar/at_once.py``.
+
+        Args:
+            head: Names the bytes of the request but for the body, and its peer.
+            body: The whole body.
+            sent: ``X-Request-ID``.
+
+        Returns:
+            Status, headers and body, the same as by the ordinary way; ``None`` when that has to answer.
+        """
+        known = self._admissions.find(head)
+        if known is None or len(body) > self._door.max_body:
+            return None
+        before = current_caller.get()
+        try:
+            return self._answered_again(known, body, [] if sent is None else [(b"x-request-id", sent)])
+        finally:
+            current_caller.set(before)
+
+    def _answered_again(self, known: Admission, body: bytes, echo: Fields) -> Reply:
+        request = known.caller.request
+        try:
+            verdict = self.judge.judge_again(known)
+            if isinstance(verdict, Denial):
+                return _refusal(verdict, echo)
+            name = self._endpoints[_request_of(verdict.caller).path]
+            told = _encode(self._evaluated(name, read_members(body), verdict.caller, False))
+            return 200, [_JSON, _NO_STORE, (b"content-length", b"%d" % len(told)), *echo], told
+        except Exception as error:
+            return self._failed(error, request, echo)
+
+    def _failed(self, error: Exception, request: HTTPRequest | None, echo: Fields) -> Reply:
+        if not isinstance(error, RequestRefusedError | AccessDeniedError):
+            _logger.warning("a question could not be answered: %s", type(error).__name__, exc_info=True)
+        return _refusal(self.judge.denials.of_error(error, request), echo)
+
+    async def _admitted(self, caller: Caller, request: HTTPRequest, receive: Receive) -> Reply:
         if request.path == self._metadata_path:
             return 200, [_JSON, (b"cache-control", b"public, max-age=%d" % MAX_AGE)], self._metadata
         name = self._endpoints[request.path]
@@ -152,14 +211,16 @@ class AuthzenApp:
         return 200, [_JSON, _NO_STORE], _encode(await self._found(name, members, caller, explain))
 
     async def _found(self, name: str, members: dict[str, Any], caller: Caller, explain: bool) -> dict[str, Any]:
-        if name == "evaluation":
-            return self._evaluation.single(members, caller, explain=explain)
-        if name == "evaluations":
-            return self._evaluation.batch(members, caller, explain=explain)
+        if name in _AT_ONCE:
+            return self._evaluated(name, members, caller, explain)
         return await self._search.find(name, members, caller, explain=explain)
 
-    async def _own_permissions(self, caller: Caller, request: HTTPRequest,
-                               receive: Receive) -> tuple[int, Fields, bytes]:
+    def _evaluated(self, name: str, members: dict[str, Any], caller: Caller, explain: bool) -> dict[str, Any]:
+        if name == "evaluation":
+            return self._evaluation.single(members, caller, explain=explain)
+        return self._evaluation.batch(members, caller, explain=explain)
+
+    async def _own_permissions(self, caller: Caller, request: HTTPRequest, receive: Receive) -> Reply:
         by_query = request.method in ("GET", "HEAD")
         asked = self._own.of_query(request) if by_query else self._own.of_body(await self._members(request, receive))
         body, tag = self._own.answer(caller, asked)
@@ -191,7 +252,13 @@ class AuthzenApp:
         return read_members(await read_body(receive, self._door.max_body))
 
 
-def _refusal(denial: Denial, echo: Fields) -> tuple[int, Fields, bytes]:
+def _request_of(caller: Caller) -> HTTPRequest:
+    if caller.request is None:
+        raise ConfigurationError(Fault("a caller was let in without a request"))
+    return caller.request
+
+
+def _refusal(denial: Denial, echo: Fields) -> Reply:
     """A refusal; what the guard calls unavailable is an internal error in the words of this interface."""
     if denial.status != 503:
         return denial.status, [*denial.headers, *echo], denial.body

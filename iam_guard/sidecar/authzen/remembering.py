@@ -1,0 +1,101 @@
+"""Remembers who was let in: programs that ask send the same head again and again, over connections that they keep.
+
+What a head says and whose credential it carries follows from its bytes and from the peer, so both are remembered for
+the rest of the second. Everything that can change in it is looked at each time: the credential by whoever accepted it,
+the policies and the clock by the guard, which decides anew. Denials are never remembered, nor is a credential that is
+good for one request only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
+
+from iam_guard.asgi.judge import Admission
+from iam_guard.guard import InformedCaller
+from iam_guard.identity.authenticator import Authenticator
+from iam_guard.identity.repeatable import Again, how_again, is_still
+
+#: The key in ``scope["extensions"]`` under which a server names the bytes of a whole request but for its body.
+HEAD_KEY = "iam_guard.head"
+#: Admissions that are remembered at a time, and of these of one caller, so that nobody takes the room of all others.
+KEPT, KEPT_OF_ONE = 512, 64
+#: Seconds for which an admission is remembered at most. Certificates, for one, expire with a second.
+SECONDS = 1.0
+#: What differs between requests without a meaning for who sent them: framing is the server's, the id is given back.
+_VARYING = frozenset({b"content-length", b"x-request-id"})
+
+
+class _Remembered(NamedTuple):
+    admission: Admission
+    again: Again
+
+
+class Admissions:
+    """Admissions of the last second.
+
+    Nothing is pushed out by something newer: when there is no room, newcomers are judged from the start. The first of
+    them after the second clears the memory, credentials included.
+
+    Args:
+        authenticator: Knows whether a credential still counts.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, authenticator: Authenticator, clock: Callable[[], float] = time.monotonic) -> None:
+        self._authenticator = authenticator
+        self._clock = clock
+        self._until = 0.0
+        self._known: dict[Hashable, _Remembered] = {}
+        self._of_one: Counter[str] = Counter()
+
+    def find(self, key: Hashable) -> Admission | None:
+        """What was given to a request of the same *key*, if its credential still counts."""
+        found = self._known.get(key)
+        if found is None or self._clock() >= self._until:
+            return None
+        if not is_still(found.again):
+            del self._known[key]
+            return None
+        return found.admission
+
+    def keep(self, key: Hashable, admission: Admission) -> None:
+        """Remember an admission, if that may be done.
+
+        Args:
+            key: Of the request, see :func:`key_of`, or the server's own.
+            admission: It asked something, and was given just now.
+        """
+        caller, now = admission.caller, self._clock()
+        request, name = caller.request, caller.principal.key
+        if request is None or request.body is not None or request.tls_chain or not admission.questions:
+            return
+        if now >= self._until:
+            self._forget(now)
+        if key not in self._known and (len(self._known) >= KEPT or self._of_one[name] >= KEPT_OF_ONE):
+            return
+        again = how_again(self._authenticator, request, caller.principal)
+        if again is not None:
+            self._of_one[name] += key not in self._known
+            bare = InformedCaller(caller.principal, request, caller.context, {}, route=caller.route)
+            self._known[key] = _Remembered(Admission(bare, admission.questions), again)
+
+    def _forget(self, now: float) -> None:
+        self._known.clear()
+        self._of_one.clear()
+        self._until = now + SECONDS
+
+
+def key_of(scope: Mapping[str, Any]) -> Hashable:
+    """Everything in an ASGI scope that judging a caller depends on; a port of the peer says nothing."""
+    client = scope.get("client")
+    return (scope["type"], scope["method"], scope.get("http_version"), scope.get("scheme"), scope["path"],
+            scope.get("raw_path"), scope.get("query_string"), scope.get("root_path"), client and client[0],
+            tuple([_field(name, value) if name in _VARYING else (name, value) for name, value in scope["headers"]]))
+
+
+def _field(name: bytes, value: bytes) -> tuple[bytes, bytes | int]:
+    """A length in digits and an id differ in nothing that counts when they take the same room in the head."""
+    return (name, len(value)) if name == b"x-request-id" or value.isdigit() else (name, value)
