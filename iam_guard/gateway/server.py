@@ -8,13 +8,13 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
 
 from iam_guard.asgi import tls
+from iam_guard.asgi.reload import stamp
 from iam_guard.asgi.serving import serving
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.gateway.protocol import ConnectionRules, GatewayConfig
@@ -112,14 +112,14 @@ class GatewayServer:
 
     async def _reload_when(self, wanted: asyncio.Event) -> None:
         """Reload when somebody wants it or a file is another one than before; stop when the parent has gone."""
-        seen = _stamp(self._gateway.generation.loaded.files)
+        seen = stamp(self._gateway.generation.loaded.files)
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await wanted.wait()
             if self._parent and os.getppid() != self._parent:
                 self.stop()
-            now = _stamp(self._gateway.generation.loaded.files)
+            now = stamp(self._gateway.generation.loaded.files)
             if wanted.is_set() or now != seen:
                 wanted.clear()
                 await self._gateway.reload()
@@ -163,14 +163,3 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-
-
-def _stamp(files: Iterable[Path]) -> tuple[tuple[int, int, int] | None, ...]:
-    def of(file: Path) -> tuple[int, int, int] | None:
-        try:
-            about = file.stat()
-        except OSError:
-            return None
-        return about.st_ino, about.st_mtime_ns, about.st_size
-
-    return tuple(of(file) for file in files)

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 from ipaddress import ip_address
+from pathlib import Path
+
+import msgspec
 
 from iam_guard.asgi.listening import Address
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.gateway.envoy.shapes import Shape, at, file, http1, http2, seconds, typed
-from iam_guard.gateway.settings import UpstreamSettings
+from iam_guard.gateway.settings import HealthSettings, UpstreamSettings
 from iam_guard.gateway.upstream.settings import ServerAddress
 
 #: The cluster of the guard; a name that no upstream of the settings gets.
 GUARD = "iam-guard:authorizer"
+#: Requests to a server that wait for a connection.
+_WAITING = 1024
+#: The longest time between two looks at servers that were left alone.
+_LOOK_SECONDS = 1.0
 
 
 def upstream_name(name: str) -> str:
     """What the cluster of an upstream is called."""
     return f"upstream:{name}"
+
+
+def versioned(cluster: Shape) -> Shape:
+    """The same cluster, named by what it says as well, so that another version of it can stand beside it.
+
+    Args:
+        cluster: Whose files exist.
+    """
+    said = hashlib.sha256(msgspec.json.encode(cluster))
+    for name in sorted(_files(cluster)):
+        said.update(Path(name).read_bytes())
+    name = f"{cluster['name']}@{said.hexdigest()[:16]}"
+    return {**cluster, "name": name, "load_assignment": {**cluster["load_assignment"], "cluster_name": name}}
+
+
+def _files(shape: object) -> set[str]:
+    """Files that a configuration reads."""
+    if isinstance(shape, dict):
+        named = {shape["filename"]} if "filename" in shape else set()
+        return named.union(*map(_files, shape.values()))
+    return set().union(*map(_files, shape)) if isinstance(shape, list) else set()
 
 
 def guard_cluster(place: Address, connect: float = 1.0) -> Shape:
@@ -31,13 +60,14 @@ def guard_cluster(place: Address, connect: float = 1.0) -> Shape:
             "load_assignment": _endpoints(GUARD, [at(place)])}
 
 
-def upstream_cluster(name: str, upstream: UpstreamSettings, authorities: str) -> Shape:
+def upstream_cluster(name: str, upstream: UpstreamSettings, authorities: str, workers: int = 1) -> Shape:
     """The cluster of an upstream.
 
     Args:
         name: As the settings call it.
         upstream: What they say.
         authorities: The file of the system's certificate authorities.
+        workers: How many threads share what is bounded for each.
 
     Raises:
         ConfigurationError: its servers cannot be one cluster.
@@ -56,18 +86,35 @@ def upstream_cluster(name: str, upstream: UpstreamSettings, authorities: str) ->
         "connect_timeout": seconds(upstream.connect_seconds),
         "typed_extension_protocol_options": http1(upstream.idle_seconds),
         "load_assignment": _endpoints(cluster, [at(place) for place in places]),
-        "circuit_breakers": {"thresholds": [{"max_connections": upstream.max_connections}]},
-        "outlier_detection": {"consecutive_5xx": upstream.health.bad, "enforcing_consecutive_5xx": 0,
-                              "consecutive_local_origin_failure": upstream.health.bad,
-                              "enforcing_consecutive_local_origin_failure": 100,
-                              "split_external_local_origin_errors": True,
-                              "base_ejection_time": seconds(upstream.health.rest_seconds)},
+        # Without it, Envoy would ask servers that do not work as soon as most of them do not.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "circuit_breakers": _bounds(upstream.max_connections * workers, len(servers)),
+        "outlier_detection": _left_alone(upstream.health),
     }
     if upstream.health.path:
         made["health_checks"] = [_health_check(upstream)]
     if servers[0].secure:
         made["transport_socket"] = _tls(upstream, servers[0].host, authorities)
     return made
+
+
+def _bounds(connections: int, servers: int) -> Shape:
+    """How many connections there are, and how many requests they carry or will carry."""
+    together = connections * servers
+    return {"thresholds": [{"max_connections": together, "max_requests": together + _WAITING,
+                            "max_pending_requests": _WAITING, "max_retries": together}],
+            "per_host_thresholds": [{"max_connections": connections}]}
+
+
+def _left_alone(health: HealthSettings) -> Shape:
+    """When a server that fails requests is left alone, and for how long: what it answers is no failure."""
+    rest = seconds(health.rest_seconds)
+    return {"consecutive_5xx": health.bad, "enforcing_consecutive_5xx": 0, "enforcing_success_rate": 0,
+            "consecutive_gateway_failure": health.bad, "enforcing_consecutive_gateway_failure": 0,
+            "consecutive_local_origin_failure": health.bad, "enforcing_consecutive_local_origin_failure": 100,
+            "enforcing_local_origin_success_rate": 0, "split_external_local_origin_errors": True,
+            "max_ejection_percent": 100, "base_ejection_time": rest, "max_ejection_time": rest,
+            "interval": seconds(min(health.rest_seconds, _LOOK_SECONDS))}
 
 
 def _endpoints(cluster: str, addresses: list[Shape]) -> Shape:

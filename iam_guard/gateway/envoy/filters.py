@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from iam_guard.gateway.envoy.bounding import bounding_filter
 from iam_guard.gateway.envoy.clusters import GUARD
 from iam_guard.gateway.envoy.shapes import Shape, seconds, typed
 
@@ -13,17 +14,20 @@ _RESERVED_PREFIXES = (*_OURS, "x-original-", "x-rewrite-")
 _RESERVED = ("x-http-method", "x-http-method-override", "x-method-override")
 
 
-def filters(own_headers: Iterable[str], *, body_bytes: int = 0, certificates: bool = False,
-            seconds_to_decide: float = 2.0) -> list[Shape]:
-    """The chain.
+def filters(own_headers: Iterable[str], *, guard: str = GUARD, body_bytes: int = 0, certificates: bool = False,
+            seconds_to_decide: float = 2.0, max_body_bytes: int = 0) -> list[Shape]:
+    """The chain of a request. That of a WebSocket is the same without a bound on its body, which it has not.
 
     Args:
         own_headers: Names that the guard sets on requests.
+        guard: The cluster of the guard.
         body_bytes: How much of a body the guard is handed over, for clients that sign theirs; 0 for nothing.
         certificates: Tell the guard the certificate of the client.
         seconds_to_decide: How long the guard may take.
+        max_body_bytes: Longest body that passes; 0 for any.
     """
-    return [_taking_off(own_headers), _asking(body_bytes, certificates, seconds_to_decide),
+    bounding = [bounding_filter(max_body_bytes)] if max_body_bytes else []
+    return [_taking_off(own_headers), _asking(guard, body_bytes, certificates, seconds_to_decide), *bounding,
             {"name": "envoy.filters.http.router",
              "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)}]
 
@@ -46,7 +50,7 @@ def _off(name: str) -> Shape:
     return {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name.replace("-", "[^a-z0-9]")}}}}
 
 
-def _asking(body_bytes: int, certificates: bool, patience: float) -> Shape:
+def _asking(guard: str, body_bytes: int, certificates: bool, patience: float) -> Shape:
     more: Shape = {}
     if body_bytes:
         more["with_request_body"] = {"max_request_bytes": body_bytes, "allow_partial_message": True,
@@ -54,4 +58,4 @@ def _asking(body_bytes: int, certificates: bool, patience: float) -> Shape:
     return {"name": "envoy.filters.http.ext_authz", "typed_config": typed(
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", transport_api_version="V3", failure_mode_allow=False,
         status_on_error={"code": "ServiceUnavailable"}, include_peer_certificate=certificates, encode_raw_headers=True,
-        grpc_service={"envoy_grpc": {"cluster_name": GUARD}, "timeout": seconds(patience)}, **more)}
+        grpc_service={"envoy_grpc": {"cluster_name": guard}, "timeout": seconds(patience)}, **more)}

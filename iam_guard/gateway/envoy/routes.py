@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from iam_guard.gateway.envoy.clusters import upstream_name
-from iam_guard.gateway.envoy.shapes import Shape, seconds
+from iam_guard.gateway.envoy.shapes import Shape, seconds, typed
 from iam_guard.gateway.settings import GatewaySettings, RouteRule, UpstreamSettings
 
 #: An unreserved character that is percent-encoded. Envoy chooses a route by the path as it was sent, the guard decides
@@ -13,24 +12,42 @@ from iam_guard.gateway.settings import GatewaySettings, RouteRule, UpstreamSetti
 _DISGUISED = ".*%(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE]).*"
 #: Told by clients about proxies before them; what the upstream hears of it is written anew.
 _FORWARDED = ("forwarded", "x-forwarded-host")
+#: By it Envoy tells the guard which upstream it has chosen. The guard has it taken off again, like any such name.
+UPSTREAM = "x-guard-upstream"
+#: Another server is asked while none has had a byte of the request: it cannot have done anything yet (threat G08).
+_RETRIED = "connect-failure,reset-before-request"
 
 
-def route_table(settings: GatewaySettings, secret: Iterable[str]) -> Shape:
+def route_table(settings: GatewaySettings, secret: Iterable[str], clusters: Mapping[str, str],
+                *, guard_tells: bool = False) -> Shape:
     """All rules. A host or a path that none names is answered by Envoy itself, and connects nowhere.
 
     Args:
         settings: The section ``gateway``.
         secret: Headers that carry credentials.
+        clusters: What the cluster of each upstream is called.
+        guard_tells: The guard itself tells upstreams where a request came from, and who the caller is for this one.
     """
+    withheld = sorted(secret)
+
+    def made(rule: RouteRule) -> Shape:
+        upstream = settings.upstreams[rule.upstream]
+        removed = (*(() if guard_tells else _FORWARDED), *(() if upstream.credentials else withheld))
+        more = {"typed_per_filter_config": {"envoy.filters.http.header_mutation": _told(rule)}} if guard_tells else {}
+        return {**_route(rule, upstream, clusters[rule.upstream]), "request_headers_to_remove": [*removed], **more}
+
     hosts: dict[str, list[RouteRule]] = {}
     for rule in settings.rules:
         hosts.setdefault(rule.host, []).append(rule)
-    withheld = sorted(secret)
-    return {"name": "rules", "virtual_hosts": [
-        {"name": host or "every other host", "domains": [host, f"{host}:*"] if host else ["*"],
-         "routes": [*_refusals(rules),
-                    *(_route(rule, settings.upstreams[rule.upstream], withheld) for rule in _longest_first(rules))]}
-        for host, rules in hosts.items()]}
+    tables = [{"name": host or "every other host", "domains": [host, f"{host}:*"] if host else ["*"],
+               "routes": [*_refusals(rules), *map(made, _longest_first(rules))]} for host, rules in hosts.items()]
+    return {"name": "rules", "virtual_hosts": tables if "" in hosts else [*tables, _misdirected()]}
+
+
+def _misdirected() -> Shape:
+    """A host that is not served here (RFC 9110 section 15.5.20)."""
+    return {"name": "every other host", "domains": ["*"],
+            "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 421}}]}
 
 
 def _refusals(rules: Iterable[RouteRule]) -> list[Shape]:
@@ -45,12 +62,26 @@ def _longest_first(rules: Iterable[RouteRule]) -> list[RouteRule]:
     return sorted(rules, key=lambda rule: -len([part for part in rule.path.split("/") if part]))
 
 
-def _route(rule: RouteRule, upstream: UpstreamSettings, secret: list[str]) -> Shape:
+def _route(rule: RouteRule, upstream: UpstreamSettings, cluster: str) -> Shape:
     path = rule.path.rstrip("/")
     # How long a whole exchange may take is not bounded: a stream may live for hours while something is said.
-    action: Shape = {"cluster": upstream_name(rule.upstream), "timeout": "0s",
-                     "idle_timeout": seconds(upstream.stall_seconds)}
+    # A try is over when the answer begins, so its bound is that of thinking.
+    action: Shape = {"cluster": cluster, "timeout": "0s", "idle_timeout": seconds(upstream.stall_seconds),
+                     "retry_policy": {"retry_on": _RETRIED, "num_retries": max(1, len(upstream.servers) - 1),
+                                      "per_try_timeout": seconds(upstream.head_seconds),
+                                      "retry_host_predicate": [_ANOTHER_SERVER],
+                                      "host_selection_retry_max_attempts": len(upstream.servers)}}
     if upstream.host:
         action["host_rewrite_literal"] = upstream.host
-    return {"match": {"path_separated_prefix": path} if path else {"prefix": "/"}, "route": action,
-            "request_headers_to_remove": [*_FORWARDED, *(() if upstream.credentials else secret)]}
+    return {"match": {"path_separated_prefix": path} if path else {"prefix": "/"}, "route": action}
+
+
+def _told(rule: RouteRule) -> Shape:
+    header = {"header": {"key": UPSTREAM, "value": rule.upstream}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return typed("envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+                 mutations={"request_mutations": [{"append": header}]})
+
+
+_ANOTHER_SERVER: Shape = {
+    "name": "envoy.retry_host_predicates.previous_hosts",
+    "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate")}

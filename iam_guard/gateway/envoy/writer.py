@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from iam_guard.asgi.listening import Address, read_address
 from iam_guard.errors import ConfigurationError, Fault
-from iam_guard.gateway.envoy.clusters import guard_cluster, upstream_cluster
+from iam_guard.gateway.envoy.clusters import guard_cluster, upstream_cluster, versioned
 from iam_guard.gateway.envoy.filters import filters
+from iam_guard.gateway.envoy.refusing import not_done
 from iam_guard.gateway.envoy.routes import route_table
 from iam_guard.gateway.envoy.shapes import Shape, at, file, seconds, typed
 from iam_guard.gateway.settings import GatewaySettings, TLSSettings
@@ -29,6 +31,9 @@ class Surroundings:
         secret: Headers that carry credentials; only upstreams that are to have them get them.
         body_bytes: How much of a body the guard is handed over; 0 for nothing.
         authorities: The file of the system's certificate authorities; by default where OpenSSL looks.
+        workers: Threads that serve; 0 for what the settings say.
+        guard_tells: The guard tells upstreams where requests came from, and signs who called for which of them.
+        versioned: Clusters get names that no other version of them has.
     """
 
     guard: Address
@@ -36,6 +41,9 @@ class Surroundings:
     secret: tuple[str, ...] = ("authorization",)
     body_bytes: int = 0
     authorities: str = ""
+    workers: int = 0
+    guard_tells: bool = False
+    versioned: bool = False
 
 
 def envoy_config(settings: GatewaySettings, around: Surroundings) -> Shape:
@@ -48,41 +56,44 @@ def envoy_config(settings: GatewaySettings, around: Surroundings) -> Shape:
     Raises:
         ConfigurationError: it asks for something that this Envoy does not do.
     """
-    if faults := list(_not_done(settings)):
-        raise ConfigurationError(faults)
-    clusters, authorities = [], around.authorities or str(ssl.get_default_verify_paths().openssl_cafile)
-    for name, upstream in settings.upstreams.items():
-        try:
-            clusters.append(upstream_cluster(name, upstream, authorities))
-        except ConfigurationError as refused:
-            faults += [Fault(one.message, one.mend, f"/upstreams/{name}{one.pointer}") for one in refused.faults]
+    faults = list(not_done(settings, guard_tells=around.guard_tells))
+    workers = around.workers or settings.workers
+    clusters = _clusters(settings, around, workers, faults)
     if faults:
         raise ConfigurationError(faults)
+    guard = guard_cluster(around.guard)
+    if around.versioned:
+        clusters, guard = {name: versioned(one) for name, one in clusters.items()}, versioned(guard)
+    names = {name: one["name"] for name, one in clusters.items()}
     return {
         "node": {"id": "iam-guard", "cluster": "iam-guard"},
-        "static_resources": {"listeners": [_listener(settings, around)],
-                             "clusters": [*clusters, guard_cluster(around.guard)]},
+        "static_resources": {"listeners": [_listener(settings, around, names, guard["name"])],
+                             "clusters": [*clusters.values(), guard]},
         "overload_manager": {"resource_monitors": [{
             "name": "envoy.resource_monitors.global_downstream_max_connections",
             "typed_config": typed("envoy.extensions.resource_monitors.downstream_connections.v3"
                                   ".DownstreamConnectionsConfig",
-                                  max_active_downstream_connections=settings.limits.max_connections)}]},
+                                  max_active_downstream_connections=settings.limits.max_connections * workers)}]},
     }
 
 
-def _not_done(settings: GatewaySettings) -> Iterable[Fault]:
-    if settings.assertion is not None:
-        yield Fault("Envoy sends no signed statements", "remove 'assertion', or use the engine 'own'", "/assertion")
-    if settings.limits.max_body_bytes:
-        yield Fault("Envoy does not bound bodies without holding them",
-                    "remove 'max_body_bytes', or use the engine 'own'", "/limits/max_body_bytes")
+def _clusters(settings: GatewaySettings, around: Surroundings, workers: int, faults: list[Fault]) -> dict[str, Shape]:
+    authorities = around.authorities or str(ssl.get_default_verify_paths().openssl_cafile)
+    made: dict[str, Shape] = {}
+    for name, upstream in settings.upstreams.items():
+        try:
+            made[name] = upstream_cluster(name, upstream, authorities, workers)
+        except ConfigurationError as refused:
+            faults += [Fault(one.message, one.mend, f"/upstreams/{name}{one.pointer}") for one in refused.faults]
+    return made
 
 
-def _listener(settings: GatewaySettings, around: Surroundings) -> Shape:
+def _listener(settings: GatewaySettings, around: Surroundings, clusters: Mapping[str, str], guard: str) -> Shape:
     chain: Shape = {"filters": [{"name": "envoy.filters.network.http_connection_manager",
-                                 "typed_config": _manager(settings, around)}]}
+                                 "typed_config": _manager(settings, around, clusters, guard)}]}
     if settings.tls is not None:
         chain["transport_socket"] = _tls(settings.tls)
+        chain["transport_socket_connect_timeout"] = seconds(settings.limits.head_seconds)
     place = read_address(settings.listen, "/listen")
     if place.host == "localhost":
         place = place._replace(host="127.0.0.1")  # Envoy listens at addresses only
@@ -90,23 +101,25 @@ def _listener(settings: GatewaySettings, around: Surroundings) -> Shape:
             "per_connection_buffer_limit_bytes": _BUFFER, "filter_chains": [chain]}
 
 
-def _manager(settings: GatewaySettings, around: Surroundings) -> Shape:
+def _manager(settings: GatewaySettings, around: Surroundings, clusters: Mapping[str, str], guard: str) -> Shape:
     limits, tls = settings.limits, settings.tls
+    chain = partial(filters, around.own_headers, guard=guard, body_bytes=around.body_bytes,
+                    certificates=bool(tls and tls.client_ca_file))
     return typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="clients", codec_type="AUTO" if tls else "HTTP1", server_header_transformation="PASS_THROUGH",
         use_remote_address=True, scheme_header_transformation={"scheme_to_overwrite": "https" if tls else "http"},
         # The path goes on as it came, and the guard refuses every one that could be read in two ways.
         normalize_path=False, merge_slashes=False, path_with_escaped_slashes_action="KEEP_UNCHANGED",
-        generate_request_id=False, max_request_headers_kb=_HEADERS_KILOBYTES,
-        request_headers_timeout=seconds(limits.head_seconds),
+        strip_trailing_host_dot=True, generate_request_id=False, max_request_headers_kb=_HEADERS_KILOBYTES,
+        request_headers_timeout=seconds(limits.head_seconds), request_timeout=seconds(limits.body_seconds),
         stream_idle_timeout=seconds(max(one.stall_seconds for one in settings.upstreams.values())),
         drain_timeout=seconds(min(limits.drain_seconds, 5.0)),
         common_http_protocol_options={"idle_timeout": seconds(limits.keep_seconds),
                                       "headers_with_underscores_action": "DROP_HEADER"},
-        upgrade_configs=[{"upgrade_type": "websocket"}], route_config=route_table(settings, around.secret),
-        http_filters=filters(around.own_headers, body_bytes=around.body_bytes,
-                             certificates=bool(tls and tls.client_ca_file)))
+        upgrade_configs=[{"upgrade_type": "websocket", **({"filters": chain()} if limits.max_body_bytes else {})}],
+        route_config=route_table(settings, around.secret, clusters, guard_tells=around.guard_tells),
+        http_filters=chain(max_body_bytes=limits.max_body_bytes))
 
 
 def _tls(tls: TLSSettings) -> Shape:

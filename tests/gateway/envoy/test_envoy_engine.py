@@ -280,7 +280,8 @@ def test_the_configuration_that_is_printed_is_one_to_envoy(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("change", "told"), [
     (("  limits:", "  assertion: {keys: keys.json, issuer: https://gw.example}\n  limits:"), "assertion"),
-    (("{drain_seconds: 20}", "{max_body_bytes: 5}"), "max_body_bytes"),
+    (("host: inner.example}", "host: inner.example, max_message_bytes: 5}"), "max_message_bytes"),
+    (("host: inner.example}", "host: inner.example, stall_seconds: 5}"), "head_seconds"),
     (("SHOP\"]", "SHOP\", \"https://127.0.0.1:1\"]"), "servers"),
     (("gateway:", "edge: {path_mode: normalize}\ngateway:"), "path_mode"),
     (("gateway:", "gatewai:"), "gatewai"),
