@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -74,9 +75,42 @@ def make_gateway(settings: Settings, *, clock: Callable[[], float] = time.time) 
         ConfigurationError: with everything that is wrong with the settings.
     """
     section = gateway_section(settings)
+    servers, assertions = checked_section(settings, section, clock)
+    wiring = guard_settings(settings, section).build()
+    header = section.assertion.header if section.assertion else ""
+    passing = Passing(settings.values.caller_headers, assertions, header, wiring.callers.vary)
+    balances = {name: _balance(name, section.upstreams[name], found, passing.own_headers)
+                for name, found in servers.items()}
+    app = GatewayApp(Routing((rule, balances[rule.upstream]) for rule in section.rules), passing,
+                     section.limits.max_body_bytes)
+    checks = (HealthChecks(balance.servers, section.upstreams[name].health) for name, balance in balances.items())
+    guarded = replace(wiring, parts=(*wiring.parts, *checks))
+    return Loaded(section, guarded.middleware(app), lambda: wiring.refresher.is_ready,
+                  assertions.jwks if assertions else None, watched_files(settings, section))
+
+
+class CheckedSection(NamedTuple):
+    """What became of the section ``gateway``, which has no fault.
+
+    Attributes:
+        servers: Of each upstream.
+        assertions: Makes signed statements; ``None`` for none.
+    """
+
+    servers: dict[str, tuple[ServerSettings, ...]]
+    assertions: Assertions | None
+
+
+def checked_section(settings: Settings, section: GatewaySettings,
+                    clock: Callable[[], float] = time.time) -> CheckedSection:
+    """Check the section, and what of other sections a gateway cannot do.
+
+    Raises:
+        ConfigurationError: with everything that is wrong.
+    """
     origin = settings.origin
     faults: list[Fault] = _misplaced(settings.values, origin)
-    servers = {name: origin.attempt(faults, pointer(f"{_AT}/upstreams", name), partial(_servers, one))
+    servers = {name: origin.attempt(faults, pointer(f"{_AT}/upstreams", name), partial(_servers, one)) or ()
                for name, one in section.upstreams.items()}
     if section.tls is not None:
         origin.attempt(faults, _AT, partial(make_context, section.tls))
@@ -86,17 +120,12 @@ def make_gateway(settings: Settings, *, clock: Callable[[], float] = time.time) 
     assertions = origin.attempt(faults, f"{_AT}/assertion", partial(_assertions, section, clock))
     if faults:
         raise ConfigurationError(faults)
-    wiring = Settings(_for_gateway(settings.values, section), origin).build()
-    header = section.assertion.header if section.assertion else ""
-    passing = Passing(settings.values.caller_headers, assertions, header, wiring.callers.vary)
-    balances = {name: _balance(name, section.upstreams[name], found or (), passing.own_headers)
-                for name, found in servers.items()}
-    app = GatewayApp(Routing((rule, balances[rule.upstream]) for rule in section.rules), passing,
-                     section.limits.max_body_bytes)
-    checks = (HealthChecks(balance.servers, section.upstreams[name].health) for name, balance in balances.items())
-    guarded = replace(wiring, parts=(*wiring.parts, *checks))
-    return Loaded(section, guarded.middleware(app), lambda: wiring.refresher.is_ready,
-                  assertions.jwks if assertions else None, _files(settings, section))
+    return CheckedSection(servers, assertions)
+
+
+def guard_settings(settings: Settings, section: GatewaySettings) -> Settings:
+    """The settings of the guard in front of the upstreams."""
+    return Settings(_for_gateway(settings.values, section), settings.origin)
 
 
 def run_worker(path: str, listening: socket.socket, status: socket.socket | None, parent: int = 0,
@@ -174,7 +203,7 @@ def _assertions(section: GatewaySettings, clock: Callable[[], float]) -> Asserti
     return Assertions(section.assertion, keys, clock)
 
 
-def _files(settings: Settings, section: GatewaySettings) -> tuple[Path, ...]:
+def watched_files(settings: Settings, section: GatewaySettings) -> tuple[Path, ...]:
     """What a running gateway looks at for changes; policies have a watch of their own."""
     origin, routes = settings.origin, settings.values.routes
     named = [origin.file, *(str(origin.path(file)) for file in _route_files(routes) if file)]

@@ -69,7 +69,7 @@ class Passing:
         if self._assertions is not None:
             fields.append((self._assertion_header, self._assertions.statement(caller.principal, upstream)))
         if request is not None:
-            fields += _came_from(request)
+            fields += came_from(request)
         return {**scope, "headers": fields}
 
     def _of_principal(self, principal: Principal) -> Fields:
@@ -81,7 +81,7 @@ class Passing:
         return known[1]
 
 
-def _came_from(request: HTTPRequest) -> Fields:
+def came_from(request: HTTPRequest) -> Fields:
     """Where the request came from; what a trusted proxy told of its own client is kept in front."""
     before = request.header_values("x-forwarded-for") if request.trusted else ()
     hops = ", ".join(one for one in (*before, request.client) if one)
