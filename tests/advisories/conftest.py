@@ -1,8 +1,12 @@
-"""Every row that sends a token sends it by each way in that reads signed tokens."""
+"""Every row that sends a token sends it by each way in that reads signed tokens; attacks on bytes have one gateway."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -15,6 +19,27 @@ from iam_guard.identity.introspection import Introspection, IntrospectionReader
 from iam_guard.identity.introspection_call import ClientSecret
 from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.identity.one_credential import OneCredential
+
+if TYPE_CHECKING:
+    from gateway_attack import Front
+
+_TESTS = Path(__file__).parents[1]
+sys.path.extend(str(_TESTS / folder) for folder in ("gateway", "sidecar", "sidecar/forward", "sidecar/ext_authz"))
+
+
+@pytest.fixture(scope="session")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """A gateway, and what reaches the application behind it. 127.0.0.2 is a proxy that it trusts."""
+    from gateway_attack import MALLORY, Front
+    from gateway_origin import origin
+    from gateway_world import running, section
+
+    folder = tmp_path_factory.mktemp("attacked")
+    (folder / "iam/users").mkdir(parents=True)
+    (folder / "iam/users/mallory.json").write_text(json.dumps(MALLORY))
+    with origin() as behind, running(folder, section(behind.url), edge={"trusted_proxies": ["127.0.0.2"]},
+                                     context={"headers": ["X-Env"], "query": ["mode"]}) as gateway:
+        yield Front(gateway, behind)
 
 
 def unknown_tokens() -> IntrospectionReader:
