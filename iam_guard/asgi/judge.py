@@ -34,6 +34,7 @@ from iam_guard.http.route import Pair
 from iam_guard.http.tls import with_client_certificates
 from iam_guard.identity.caller import current_caller
 from iam_guard.identity.lasting import still_holds
+from iam_guard.identity.remembered import remembered
 from iam_guard.model import Principal
 
 _logger = logging.getLogger("iam_guard")
@@ -75,14 +76,50 @@ class Judge:
         """Admit or deny; an error of any kind is a denial. Only who signed the body has *receive* called."""
         request: HTTPRequest | None = None
         try:
-            request = HTTPRequest.from_scope(scope, self._rules.edge)
-            if (extensions := scope.get("extensions")) and (tls := extensions.get("tls")):
-                with_client_certificates(request, tls)
+            request = self._snapshot(scope)
             return await self._judged(request, scope, receive)
         except Exception as error:
-            if not isinstance(error, IAMGuardError) or isinstance(error, ConfigurationError):
-                _logger.exception("a request is denied because of an error")
-            return self.denials.of_error(error, request, sent=_as_sent(scope))
+            return self._failed(error, request, scope)
+
+    def judge_at_once(self, scope: Mapping[str, Any]) -> Admission | Denial | None:
+        """What :meth:`judge` says, where nothing has to be waited for.
+
+        Returns:
+            ``None``, with nothing done, for a request that only :meth:`judge` can judge.
+        """
+        request: HTTPRequest | None = None
+        try:
+            request = self._snapshot(scope)
+            return self._known(request, scope)
+        except Exception as error:
+            return self._failed(error, request, scope)
+
+    def _snapshot(self, scope: Mapping[str, Any]) -> HTTPRequest:
+        request = HTTPRequest.from_scope(scope, self._rules.edge)
+        if (extensions := scope.get("extensions")) and (tls := extensions.get("tls")):
+            with_client_certificates(request, tls)
+        return request
+
+    def _failed(self, error: Exception, request: HTTPRequest | None, scope: Mapping[str, Any]) -> Denial:
+        if not isinstance(error, IAMGuardError) or isinstance(error, ConfigurationError):
+            _logger.exception("a request is denied because of an error")
+        return self.denials.of_error(error, request, sent=_as_sent(scope))
+
+    def _known(self, request: HTTPRequest, scope: Mapping[str, Any]) -> Admission | Denial | None:
+        """The verdict on a request whose credentials were accepted before and still count."""
+        rules = self._rules
+        if rules.resolver is not None or request.method == "OPTIONS":
+            return None
+        match = rules.mapper.match(request)
+        if not isinstance(match, Match) or match.route.public:
+            return None
+        principal = remembered(rules.authenticator, request)
+        if principal is None:
+            return None
+        caller = self._caller(principal, request, scope, match.route.template)
+        given = match.context(request, principal.context)
+        questions = [Question(action, resource, given) for action, resource in match.checks(request, principal.context)]
+        return self._begun(caller, questions, request)
 
     async def _judged(self, request: HTTPRequest, scope: Mapping[str, Any],
                       receive: Receive) -> Admission | Denial:

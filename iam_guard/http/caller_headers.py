@@ -59,10 +59,17 @@ class CallerHeaders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             principal: Who asked.
             decision_id: Empty on a public route, where nothing was decided.
         """
+        return (*self.of_caller(principal), self.of_decision(decision_id))
+
+    def of_caller(self, principal: Principal) -> Fields:
+        """Those of them that say who asked."""
         known = principal.kind is not PrincipalKind.ANONYMOUS
-        values = (principal.arn if known else "", principal.account if known else "", decision_id)
-        return tuple((name.lower().encode("ascii"), _plain(value))
-                     for name, value in zip(self.names, values, strict=True))
+        return ((_lower(self.principal), _plain(principal.arn if known else "")),
+                (_lower(self.account), _plain(principal.account if known else "")))
+
+    def of_decision(self, decision_id: str) -> tuple[bytes, bytes]:
+        """The one that names the decision."""
+        return _lower(self.decision), _plain(decision_id)
 
     def to_remove(self, headers: Iterable[tuple[bytes, bytes]], edge: EdgeSettings) -> tuple[str, ...]:
         """Names, as sent, of headers that nobody outside may send: a proxy has to take them off the request.
@@ -73,7 +80,7 @@ class CallerHeaders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             headers: Of the client's request.
             edge: Which names are reserved.
         """
-        ours = {name.lower().encode("ascii") for name in self.names}
+        ours = {_lower(name) for name in self.names}
         found = {name for name, _ in headers if name.lower() not in ours and edge.is_reserved(name)}
         return tuple(sorted(name.decode("latin-1") for name in found))
 
@@ -83,6 +90,10 @@ def with_caller_headers(edge: EdgeSettings, names: CallerHeaders) -> EdgeSetting
     known = {canonical_name(name.encode()) for name in edge.identity_headers}
     more = [name for name in names.names if canonical_name(name.encode()) not in known]
     return edge.with_identity_headers(more)
+
+
+def _lower(name: str) -> bytes:
+    return name.lower().encode("ascii")
 
 
 def _plain(value: str) -> bytes:

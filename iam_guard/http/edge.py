@@ -7,8 +7,9 @@ family of headers that is read is a setting, since a client can send the other f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from iam_guard.errors import ConfigurationError, Fault
@@ -40,6 +41,8 @@ _TOLD_BY_PROXIES = frozenset({
 _OVERRIDES = frozenset({b"x-http-method", b"x-http-method-override", b"x-method-override"})
 # ... and names that belong to this package.
 _NEVER_PREFIXES = (b"x-original-", b"x-rewrite-", b"x-iam-", b"x-guard-")
+#: Names about which the answer is remembered, and the longest of them: clients choose names.
+_KEPT_NAMES, _SHORT = 1024, 64
 # Whatever a name may hold besides letters and digits becomes one sign; letters become small.
 _FOLDED = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+.^_`|~", b"abcdefghijklmnopqrstuvwxyz" + b"-" * 14)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -94,6 +97,7 @@ class EdgeSettings:
     host_set: frozenset[str] = field(init=False, repr=False, compare=False)
     harmless: frozenset[bytes] = field(init=False, repr=False, compare=False)
     reserved: frozenset[bytes] = field(init=False, repr=False, compare=False)
+    _known: Callable[[bytes, bool], bool] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if faults := list(_faults(self)):
@@ -106,6 +110,7 @@ class EdgeSettings:
             "host_set": frozenset(host.lower().removesuffix(".") for host in self.allowed_hosts),
             "harmless": HARMLESS - reserved,
             "reserved": reserved,
+            "_known": lru_cache(maxsize=_KEPT_NAMES)(self._keeps),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
@@ -117,6 +122,9 @@ class EdgeSettings:
             name: As sent.
             trusted: The peer is one of ``trusted_proxies``.
         """
+        return self._known(name, trusted) if len(name) <= _SHORT else self._keeps(name, trusted)
+
+    def _keeps(self, name: bytes, trusted: bool) -> bool:
         if self.is_reserved(name):
             return False
         name = canonical_name(name)

@@ -117,7 +117,7 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
         client = scope.get("client")
         source = peer = peer_text(client[0]) if client else ""
         trusted = edge.trusts_anybody and edge.proxies.judge(peer)[1]
-        if trusted:
+        if trusted and unknown:  # what a proxy tells is never among the harmless names
             source, source_scheme = told_by_proxy(peer, scheme, fields, edge)
         headers = kept_headers(fields, unknown, trusted, edge) if unknown else tuple(fields)
         index = dict(headers) if unknown else index

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from iam_guard.http.request import HTTPRequest
     from iam_guard.model import Principal
 
 
-@runtime_checkable
 class Remembering(Protocol):
     """An authenticator that remembers credentials which it accepted."""
 
@@ -29,4 +30,6 @@ class Remembering(Protocol):
 
 def remembered(authenticator: object, request: HTTPRequest) -> Principal | None:
     """What *authenticator* remembers about the sender of *request*; ``None`` when it has to be asked."""
-    return authenticator.remembered(request) if isinstance(authenticator, Remembering) else None
+    # Whether it is a Remembering would take longer to find out than what it remembers.
+    ask: Callable[[HTTPRequest], Principal | None] | None = getattr(authenticator, "remembered", None)
+    return None if ask is None else ask(request)

@@ -14,6 +14,7 @@ import msgspec
 from iam_guard.asgi.body import HeldBody
 from iam_guard.asgi.judge import Admission, Judge
 from iam_guard.asgi.types import Message, Receive
+from iam_guard.engine.memo import Memo
 from iam_guard.errors import RequestRefusedError
 from iam_guard.guard import InformedCaller
 from iam_guard.http.caller_headers import CallerHeaders
@@ -25,6 +26,8 @@ from iam_guard.sidecar.original import Fields, OriginalRequest
 
 _logger = logging.getLogger("iam_guard")
 _ANONYMOUS = Principal.anonymous()
+#: Callers whose headers are remembered.
+_KEPT_CALLERS = 4096
 _NO_STORE = (b"cache-control", b"no-store")
 _UNSEEN = RequestRefusedError("The body that was signed cannot be seen here.", status=403, code="access-denied")
 
@@ -42,6 +45,7 @@ class Answer(msgspec.Struct, frozen=True):
         allowed: The request may pass.
         outcome: ``allow``, ``preflight``, or the code of the problem (``access-denied``, ``unmapped-route``, ...).
         remove: Headers of the client, as it sent them, that must not reach the upstream.
+        caller: Those of *headers* that are the same each time for the same caller.
     """
 
     status: int
@@ -50,6 +54,7 @@ class Answer(msgspec.Struct, frozen=True):
     allowed: bool
     outcome: str
     remove: tuple[str, ...] = ()
+    caller: Fields = ()
 
 
 class Asker:
@@ -68,6 +73,7 @@ class Asker:
         self._names = caller_headers
         self._edge = edge
         self._more = more
+        self._known: Memo[int, tuple[Principal, Fields]] = Memo(_KEPT_CALLERS)
 
     async def ask(self, original: OriginalRequest, body: bytes | None = None) -> Answer:
         """Say whether a request may pass. Never raises: an error closes the door.
@@ -79,6 +85,27 @@ class Asker:
         before = current_caller.get()
         try:
             verdict = await self._judge.judge(original.scope(), _receiver(body))
+            return self._admitted(verdict, original) if isinstance(verdict, Admission) else _denied(verdict)
+        except Exception:
+            _logger.exception("a request is denied because of an error")
+            return _denied(unavailable())
+        finally:
+            current_caller.set(before)
+
+    def ask_at_once(self, original: OriginalRequest) -> Answer | None:
+        """What :meth:`ask` says, where nothing has to be waited for. Never raises: an error closes the door.
+
+        Args:
+            original: What the client sent.
+
+        Returns:
+            ``None``, with nothing done, for a request that only :meth:`ask` can answer.
+        """
+        before = current_caller.get()
+        try:
+            verdict = self._judge.judge_at_once(original.scope())
+            if verdict is None:
+                return None
             return self._admitted(verdict, original) if isinstance(verdict, Admission) else _denied(verdict)
         except Exception:
             _logger.exception("a request is denied because of an error")
@@ -108,13 +135,25 @@ class Asker:
         request = caller.request
         if request is not None and isinstance(request.body, HeldBody) and request.body.is_unchecked:
             return _denied(denial_for_refusal(_UNSEEN, request))
-        named = caller.decisions[0].id if caller.decisions else ""
-        fields = (*self._names.for_caller(caller.principal, named), _NO_STORE)
-        remove = self._names.to_remove(original.headers, self._edge)
+        about = self._about(caller.principal)
+        fields = (*about, self._names.of_decision(caller.decisions[0].id if caller.decisions else ""), _NO_STORE)
+        remove = self._to_remove(original.headers)
         if self._more is not None:
             more = self._more(caller, original)
             fields, remove = (*more, *fields), _without(remove, more)
-        return Answer(200, fields, b"", True, ALLOWED, remove)
+        return Answer(200, fields, b"", True, ALLOWED, remove, about)
+
+    def _about(self, principal: Principal) -> Fields:
+        """The headers about a caller; authenticators hand out the same callers again and again."""
+        found = self._known.get(id(principal))
+        if found is None or found[0] is not principal:
+            found = self._known.keep(id(principal), (principal, self._names.of_caller(principal)))
+        return found[1]
+
+    def _to_remove(self, headers: Fields) -> tuple[str, ...]:
+        if self._edge.harmless.issuperset(dict(headers)):
+            return ()
+        return self._names.to_remove(headers, self._edge)
 
 
 def for_subrequest(answer: Answer) -> Answer:

@@ -46,13 +46,14 @@ class OriginalRequest(msgspec.Struct, frozen=True):
         become characters that no path may hold, so that the request is refused.
         """
         path, _, query = self.target.partition(b"?")
+        decoded = unquote_to_bytes(path) if b"%" in path else path
         fields = [field for field in self.headers if field[0].lower() != b"host"]
         if self.host:
             fields.insert(0, (b"host", self.host.encode("latin-1", "replace")))
         scope: dict[str, Any] = {
             "type": "websocket" if self.websocket else "http", "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": self.http_version, "scheme": self._scheme(), "root_path": "",
-            "path": unquote_to_bytes(path).decode("utf-8", "replace"), "raw_path": path, "query_string": query,
+            "path": decoded.decode("utf-8", "replace"), "raw_path": path, "query_string": query,
             "headers": fields, "client": (self.peer, 0) if self.peer else None, "server": None, "state": {}}
         if not self.websocket:
             scope["method"] = self.method

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from iam_guard.errors import RequestRefusedError, UnavailableError
 from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
 from iam_guard.sidecar.ext_authz import messages
-from iam_guard.sidecar.ext_authz.reading import original_of, unclear
+from iam_guard.sidecar.ext_authz.parsing import described
+from iam_guard.sidecar.ext_authz.reading import original_of
 from iam_guard.sidecar.ext_authz.writing import response_of
 
 
@@ -32,18 +33,27 @@ class Checks:
         Raises:
             UnavailableError: nothing can be decided. The call has to end with an error, which keeps Envoy closed.
         """
-        answer = await self._answer(request)
-        if answer.status == 503:
-            raise UnavailableError("access cannot be decided at the moment")
-        return response_of(answer)
-
-    async def _answer(self, request: bytes) -> Answer:
         try:
-            original, body = original_of(_parsed(request))
+            original, body = original_of(described(request))
         except RequestRefusedError as error:
-            return for_subrequest(self._asker.refuse(error))
-        answer = await self._asker.ask(original, body)
-        return answer if answer.outcome == PREFLIGHT else for_subrequest(answer)
+            return _message(self._asker.refuse(error))
+        return _message(await self._asker.ask(original, body))
+
+    def check_at_once(self, request: bytes) -> bytes | None:
+        """The same, where it takes no waiting; ``None``, with nothing done, where it does.
+
+        Args:
+            request: As it came.
+
+        Raises:
+            UnavailableError: nothing can be decided.
+        """
+        try:
+            original, _ = original_of(described(request))
+        except RequestRefusedError as error:
+            return _message(self._asker.refuse(error))
+        answer = self._asker.ask_at_once(original)
+        return None if answer is None else _message(answer)
 
     def health(self, request: bytes) -> bytes | None:
         """The ``HealthCheckResponse`` to a ``HealthCheckRequest``; ``None``: it asks for no service of this door."""
@@ -57,9 +67,8 @@ class Checks:
         return messages.HealthCheckResponse(status=status).SerializeToString()  # type: ignore[no-any-return]
 
 
-def _parsed(request: bytes) -> object:
-    try:
-        return messages.CheckRequest.FromString(request)
-    except messages.DecodeError:
-        raise unclear("it is no CheckRequest") from None
-
+def _message(answer: Answer) -> bytes:
+    told = answer if answer.allowed or answer.outcome == PREFLIGHT else for_subrequest(answer)
+    if told.status == 503:
+        raise UnavailableError("access cannot be decided at the moment")
+    return response_of(told)

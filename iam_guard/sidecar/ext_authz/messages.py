@@ -23,24 +23,20 @@ except ModuleNotFoundError as missing:
 _AUTH = "envoy.service.auth.v3"
 _HEALTH = "grpc.health.v1"
 _KINDS = {"string": FieldDescriptorProto.TYPE_STRING, "bytes": FieldDescriptorProto.TYPE_BYTES,
-          "int32": FieldDescriptorProto.TYPE_INT32, "int64": FieldDescriptorProto.TYPE_INT64,
-          "uint32": FieldDescriptorProto.TYPE_UINT32, "bool": FieldDescriptorProto.TYPE_BOOL}
+          "int32": FieldDescriptorProto.TYPE_INT32, "bool": FieldDescriptorProto.TYPE_BOOL}
 
 #: Message: field, its number, its type; ``*T`` repeats, ``map`` is one of strings, ``T|name`` is one of several.
 _MESSAGES: dict[str, tuple[tuple[str, int, str], ...]] = {
-    "SocketAddress": (("protocol", 1, "int32"), ("address", 2, "string"), ("port_value", 3, "uint32")),
+    "SocketAddress": (("address", 2, "string"),),
     "Address": (("socket_address", 1, "SocketAddress"),),
-    "Peer": (("address", 1, "Address"), ("service", 2, "string"), ("principal", 4, "string"),
-             ("certificate", 5, "string")),
+    "Peer": (("address", 1, "Address"), ("certificate", 5, "string")),
     "HeaderValue": (("key", 1, "string"), ("value", 2, "string"), ("raw_value", 3, "bytes")),
     "HeaderMap": (("headers", 1, "*HeaderValue"),),
-    "HttpRequest": (("id", 1, "string"), ("method", 2, "string"), ("headers", 3, "map"), ("path", 4, "string"),
-                    ("host", 5, "string"), ("scheme", 6, "string"), ("query", 7, "string"), ("fragment", 8, "string"),
-                    ("size", 9, "int64"), ("protocol", 10, "string"), ("body", 11, "string"),
+    "HttpRequest": (("method", 2, "string"), ("headers", 3, "map"), ("path", 4, "string"), ("host", 5, "string"),
+                    ("scheme", 6, "string"), ("protocol", 10, "string"), ("body", 11, "string"),
                     ("raw_body", 12, "bytes"), ("header_map", 13, "HeaderMap")),
     "Request": (("http", 2, "HttpRequest"),),
-    "AttributeContext": (("source", 1, "Peer"), ("destination", 2, "Peer"), ("request", 4, "Request"),
-                         ("context_extensions", 10, "map")),
+    "AttributeContext": (("source", 1, "Peer"), ("request", 4, "Request")),
     "CheckRequest": (("attributes", 1, "AttributeContext"),),
     "Status": (("code", 1, "int32"), ("message", 2, "string")),
     "HttpStatus": (("code", 1, "int32"),),

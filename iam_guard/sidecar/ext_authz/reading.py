@@ -8,13 +8,16 @@ from urllib.parse import unquote
 
 from iam_guard.errors import RequestRefusedError
 from iam_guard.http.address import peer_text
+from iam_guard.sidecar.ext_authz.described import Described
 from iam_guard.sidecar.original import Fields, OriginalRequest
 
-_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_SCHEMES = frozenset({"http", "https"})
-_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2": "2", "HTTP/3": "3"}
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SCHEMES = {b"http": "http", b"https": "https"}
+_VERSIONS = {b"HTTP/1.0": "1.0", b"HTTP/1.1": "1.1", b"HTTP/2": "2", b"HTTP/3": "3"}
 #: Envoy says with it whether it cut the body that it hands over.
 PARTIAL_BODY = b"x-envoy-auth-partial-body"
+
+Index = dict[bytes, bytes]
 
 
 class CheckedRequest(OriginalRequest, frozen=True):
@@ -34,36 +37,33 @@ class CheckedRequest(OriginalRequest, frozen=True):
         return scope
 
 
-def original_of(check: Any) -> tuple[OriginalRequest, bytes | None]:
-    """The request that a ``CheckRequest`` is about, and its body where that is known whole.
+def original_of(told: Described) -> tuple[OriginalRequest, bytes | None]:
+    """The request that is described, and its body where that is known whole.
 
     Args:
-        check: The message.
+        told: By Envoy.
 
     Raises:
         RequestRefusedError: it does not say in one way what the client asked for.
     """
-    attributes = check.attributes
-    http = attributes.request.http
-    headers = _headers(http)
-    pseudo = _pseudo(headers)
-    plain = tuple([field for field in headers if not field[0].startswith(b":")])
-    method, target = _agreed(http.method, pseudo, b":method"), _agreed(http.path, pseudo, b":path")
+    method, target, headers = told.method, told.path, told.headers
+    index = dict(headers)
+    if len(index) < len(headers):
+        _refuse_two(headers)
+    _check_agreement(told, index)
     if not _METHOD.fullmatch(method):
         raise unclear("it has no method")
     if not target:
         raise unclear("it has no path")
-    scheme = _agreed(http.scheme, pseudo, b":scheme")
-    if scheme not in _SCHEMES:
+    scheme = _SCHEMES.get(told.scheme)
+    if scheme is None:
         raise unclear("its scheme is not one of HTTP")
-    host = _host(http, pseudo, plain)
-    websocket = _is_websocket(method, pseudo, plain)
-    partial = dict(plain).get(PARTIAL_BODY)
-    kept = tuple([field for field in plain if field[0] != PARTIAL_BODY])
-    original = CheckedRequest("GET" if websocket else method, target.encode("utf-8", "surrogateescape"), scheme, host,
-                              _client(attributes.source), kept, _VERSIONS.get(http.protocol, ""), websocket,
-                              _certificate(attributes.source))
-    return original, _body(http, partial, kept)
+    websocket = (b"upgrade" in index or b":protocol" in index) and _is_websocket(method, index, headers)
+    kept = tuple([field for field in headers if field[0][:1] != b":" and field[0] != PARTIAL_BODY])
+    original = CheckedRequest("GET" if websocket else method.decode("ascii"), target, scheme, told.host.decode(),
+                              _client(told.source), kept, _VERSIONS.get(told.protocol, ""), websocket,
+                              unquote(told.certificate.decode()) if told.certificate else "")
+    return original, _body(told, index)
 
 
 def unclear(why: str) -> RequestRefusedError:
@@ -72,70 +72,46 @@ def unclear(why: str) -> RequestRefusedError:
                                code="ambiguous-request")
 
 
-def _headers(http: Any) -> Fields:
-    """All headers with names in lower case; pseudo headers are among them."""
-    raw = http.header_map.headers
-    if raw and http.headers:
-        raise unclear("it tells its headers twice")
-    if raw:
-        return tuple([(one.key.lower().encode(), one.raw_value or one.value.encode()) for one in raw])
-    return tuple([(name.lower().encode(), value.encode()) for name, value in http.headers.items()])
-
-
-def _pseudo(headers: Fields) -> dict[bytes, bytes]:
-    """The pseudo headers, each of which occurs once at most."""
-    found: dict[bytes, bytes] = {}
+def _refuse_two(headers: Fields) -> None:
+    """Each pseudo header occurs once at most, and ``host`` always says the same."""
+    found: Index = {}
     for name, value in headers:
-        if name.startswith(b":"):
-            if name in found:
-                raise unclear(f"{name.decode()} occurs twice")
-            found[name] = value
-    return found
+        if name in found and (name[:1] == b":" or (name == b"host" and value != found[name])):
+            raise unclear(f"{name.decode()} occurs twice")
+        found[name] = value
 
 
-def _agreed(told: str, pseudo: dict[bytes, bytes], name: bytes) -> str:
-    """What a field says, which the pseudo header of the same meaning may repeat and not contradict."""
-    if name in pseudo and pseudo[name] != told.encode():
-        raise unclear(f"its fields contradict {name.decode()}")
-    return told
+def _check_agreement(told: Described, index: Index) -> None:
+    """A pseudo header may repeat what the field of the same meaning says, and not contradict it."""
+    for name, value in ((b":method", told.method), (b":path", told.path), (b":scheme", told.scheme),
+                        (b":authority", told.host), (b"host", told.host)):
+        if index.get(name, value) != value:
+            raise unclear(f"its fields contradict {name.decode()}")
 
 
-def _host(http: Any, pseudo: dict[bytes, bytes], headers: Fields) -> str:
-    host = _agreed(http.host, pseudo, b":authority")
-    if any(name == b"host" and value != host.encode() for name, value in headers):
-        raise unclear("it names two hosts")
-    return host
-
-
-def _certificate(source: Any) -> str:
-    """The certificate that the client's connection showed (``include_peer_certificate``)."""
-    return unquote(source.certificate)
-
-
-def _client(source: Any) -> str:
+def _client(source: str) -> str:
     """The address of the client; a client without one, on a Unix socket, is nobody whose address counts."""
-    address = source.address.socket_address.address
-    if not address:
+    if not source:
         return ""
-    if not (text := peer_text(address)):
+    if not (text := peer_text(source)):
         raise unclear("its source is not an address")
     return text
 
 
-def _is_websocket(method: str, pseudo: dict[bytes, bytes], headers: Fields) -> bool:
+def _is_websocket(method: bytes, index: Index, headers: Fields) -> bool:
     """Whether Envoy upgrades the connection: it has removed ``upgrade`` from a request that is none."""
     wanted = b",".join([value.strip().lower() for name, value in headers if name == b"upgrade"])
-    if b":protocol" in pseudo:
-        wanted = pseudo[b":protocol"].lower()
-        if method != "CONNECT":
+    if b":protocol" in index:
+        wanted = index[b":protocol"].lower()
+        if method != b"CONNECT":
             raise unclear("it has a protocol and is no CONNECT")
-    elif method == "CONNECT":
+    elif method == b"CONNECT":
         return False
     if not wanted:
         return False
-    if wanted != b"websocket" or method not in ("GET", "CONNECT"):
+    if wanted != b"websocket" or method not in (b"GET", b"CONNECT"):
         raise unclear("it asks for another protocol")
-    if b":protocol" not in pseudo and not _upgrades(headers):
+    if b":protocol" not in index and not _upgrades(headers):
         raise unclear("it names a protocol and does not ask for an upgrade")
     return True
 
@@ -145,12 +121,12 @@ def _upgrades(headers: Fields) -> bool:
     return b"upgrade" in [option.strip() for option in options.split(b",")]
 
 
-def _body(http: Any, partial: bytes | None, headers: Fields) -> bytes | None:
+def _body(told: Described, index: Index) -> bytes | None:
     """The whole body; ``None`` when Envoy did not hand it over, or cut it."""
+    partial = index.get(PARTIAL_BODY)
     if partial == b"false":
-        return http.raw_body or http.body.encode()  # type: ignore[no-any-return]
+        return told.body
     if partial is not None:
         return None
-    told = dict(headers)
-    length = told.get(b"content-length", b"0" if http.protocol.startswith("HTTP/1") else b"")
-    return b"" if length == b"0" and b"transfer-encoding" not in told else None
+    length = index.get(b"content-length", b"0" if told.protocol.startswith(b"HTTP/1") else b"")
+    return b"" if length == b"0" and b"transfer-encoding" not in index else None

@@ -90,17 +90,23 @@ class GrpcServer:
             self._socket = None
 
     def _connection(self) -> Connection:
-        return Connection(self._answer, self._may_ask, self._connections)
+        return Connection(self, self._may_ask, self._connections)
 
-    async def _answer(self, call: Call) -> Reply:
+    def at_once(self, call: Call) -> Reply | None:
+        """See :class:`~iam_guard.sidecar.ext_authz.http2.answering.Answering`."""
         if call.method == messages.CHECK:
-            return await self._checked(call)
+            try:
+                found = self._checks.check_at_once(call.message)
+            except UnavailableError:
+                return _UNDECIDED
+            return None if found is None else Reply(OK, found)
         if call.method == messages.HEALTH_CHECK:
             found = self._checks.health(call.message)
             return Reply(NOT_FOUND, why="no such service") if found is None else Reply(OK, found)
         return Reply(UNIMPLEMENTED, why="no such method")
 
-    async def _checked(self, call: Call) -> Reply:
+    async def answer(self, call: Call) -> Reply:
+        """The answer to a check that has to wait for something."""
         seconds = self._door.seconds if call.seconds is None else min(self._door.seconds, call.seconds)
         try:
             async with asyncio.timeout(seconds):

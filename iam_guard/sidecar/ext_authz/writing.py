@@ -7,18 +7,24 @@ message here begins as a denial, and only an answer that allows makes another of
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from iam_guard.sidecar.answer import PREFLIGHT, Answer
 from iam_guard.sidecar.ext_authz.messages import CheckResponse
 
 #: Codes of ``google.rpc.Status``.
-OK, PERMISSION_DENIED, UNAUTHENTICATED = 0, 7, 16
+PERMISSION_DENIED, UNAUTHENTICATED = 7, 16
 #: ``HeaderValueOption.append_action``: overwrite or add. ``append``, left unset, says the same to older Envoys.
 _OVERWRITE = 2
 # Of an answer that is no answer of ours on this wire: Envoy frames it, and caches nothing.
 _NOT_FOR_UPSTREAM = frozenset({b"cache-control"})
 _NOT_FOR_CLIENT = frozenset({b"content-length"})
+# An admission in protobuf's wire format: a status whose code is 0, which is left out; then what is allowed.
+_ALLOWED, _OPTION, _REMOVED = b"\x0a\x00\x1a", b"\x12", b"\x2a"
+_HEADER, _KEY, _VALUE, _OVERWRITES = b"\x0a", b"\x0a", b"\x12", b"\x18\x02"
+#: Callers whose headers are remembered as bytes.
+_KEPT_CALLERS = 4096
 
 
 def response_of(answer: Answer) -> bytes:
@@ -27,23 +33,42 @@ def response_of(answer: Answer) -> bytes:
     Args:
         answer: What is said; a guard that cannot decide is an error of the call and no message.
     """
+    if answer.allowed is True and answer.status == 200:
+        return _allowed(answer)
     message = CheckResponse()
     message.status.code = PERMISSION_DENIED
-    if answer.allowed is True and answer.status == 200:
-        _allow(message, answer)
-    else:
-        _deny(message, answer)
+    _deny(message, answer)
     return message.SerializeToString()  # type: ignore[no-any-return]
 
 
-def _allow(message: Any, answer: Answer) -> None:
-    ok = message.ok_response
-    named = [field for field in answer.headers if field[0] not in _NOT_FOR_UPSTREAM]
-    _add(ok.headers, [field for field in named if field[1]])
-    # Envoy takes a header that it is to set to nothing for one that it need not set.
-    ok.headers_to_remove.extend(name.decode("latin-1") for name, value in named if not value)
-    ok.headers_to_remove.extend(answer.remove)
-    message.status.code = OK
+def _allowed(answer: Answer) -> bytes:
+    fields = [field for field in answer.headers if field not in answer.caller and field[0] not in _NOT_FOR_UPSTREAM]
+    removed = [_sized(_REMOVED, name.encode()) for name in answer.remove]
+    return _sized(_ALLOWED, b"".join((_known_options(answer.caller), _options(fields), *removed)))
+
+
+def _options(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers to set; Envoy takes one that it is to set to nothing for one that it need not set."""
+    return b"".join([_option(name, value) if value else _sized(_REMOVED, name) for name, value in fields])
+
+
+_known_options = lru_cache(maxsize=_KEPT_CALLERS)(_options)
+
+
+def _option(name: bytes, value: bytes) -> bytes:
+    """A header to set; text of this wire is UTF-8."""
+    name, value = (part if part.isascii() else part.decode("latin-1").encode() for part in (name, value))
+    return _sized(_OPTION, _sized(_HEADER, _sized(_KEY, name) + _sized(_VALUE, value)) + _OVERWRITES)
+
+
+def _sized(kind: bytes, content: bytes) -> bytes:
+    """A field with a length in front of its content."""
+    size, length = len(content), bytearray(kind)
+    while size >= 0x80:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    length.append(size)
+    return bytes(length) + content
 
 
 def _deny(message: Any, answer: Answer) -> None:

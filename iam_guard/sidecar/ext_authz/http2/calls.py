@@ -7,12 +7,13 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from iam_guard.sidecar.ext_authz.http2.frames import END_HEADERS, END_STREAM, HEADERS, frame
+from iam_guard.sidecar.ext_authz.http2.frames import END_HEADERS, END_STREAM, HEADERS, frame, frame_head
 from iam_guard.sidecar.ext_authz.http2.hpack import literal
 
 #: Status codes of gRPC.
 OK, NOT_FOUND, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 0, 5, 12, 13, 14
 _PREFIX = 5
+_prefix = struct.Struct(">BI")
 _STATUS_200 = b"\x88"
 _HEAD = _STATUS_200 + literal(b"content-type", b"application/grpc")
 _DONE = literal(b"grpc-status", b"0")
@@ -48,25 +49,50 @@ class Reply(NamedTuple):
     why: str = ""
 
 
-def call_of(fields: Iterable[tuple[bytes, bytes]], body: bytes) -> Call | Reply:
-    """The call that a request is, or what is answered to a request that is none."""
+class Head(NamedTuple):
+    """What the header fields of a request say.
+
+    Attributes:
+        method: Path of the method.
+        seconds: How long the client waits; ``None``: as long as it takes.
+        refused: What is answered to a request that is no call.
+    """
+
+    method: str
+    seconds: float | None
+    refused: Reply | None = None
+
+
+def head_of(fields: Iterable[tuple[bytes, bytes]]) -> Head:
+    """What is said by header fields."""
     told = dict(fields)
-    if told.get(b":method") != b"POST" or not told.get(b"content-type", b"").startswith(b"application/grpc"):
-        return Reply(UNIMPLEMENTED, why="this is a gRPC server")
-    if len(body) < _PREFIX or int.from_bytes(body[1:_PREFIX], "big") != len(body) - _PREFIX:
-        return Reply(INTERNAL, why="there has to be one message")
-    if body[0]:
-        return Reply(UNIMPLEMENTED, why="messages are not compressed here")
     timeout = _TIMEOUT.fullmatch(told.get(b"grpc-timeout", b""))
     seconds = int(timeout[1]) * _UNITS[timeout[2]] if timeout else None
-    return Call(told.get(b":path", b"").decode("latin-1"), body[_PREFIX:], seconds)
+    is_call = told.get(b":method") == b"POST" and told.get(b"content-type", b"").startswith(b"application/grpc")
+    return Head(told.get(b":path", b"").decode("latin-1"), seconds,
+                None if is_call else Reply(UNIMPLEMENTED, why="this is a gRPC server"))
+
+
+def call_of(head: Head, body: bytes) -> Call | Reply:
+    """The call that a request is, or what is answered to a request that is none."""
+    method, seconds, refused = head
+    if refused is not None:
+        return refused
+    if len(body) < _PREFIX:
+        return Reply(INTERNAL, why="there has to be one message")
+    packed, length = _prefix.unpack_from(body)
+    if length != len(body) - _PREFIX:
+        return Reply(INTERNAL, why="there has to be one message")
+    if packed:
+        return Reply(UNIMPLEMENTED, why="messages are not compressed here")
+    return Call(method, body[_PREFIX:], seconds)
 
 
 def answer_frames(stream: int, reply: Reply) -> tuple[bytes, bytes, bytes]:
     """The frames of an answer: those in front, data that is still to be framed, and those behind."""
-    if reply.status == OK:
-        data = struct.pack(">BI", 0, len(reply.message)) + reply.message
-        return (frame(HEADERS, END_HEADERS, stream, _HEAD), data,
-                frame(HEADERS, END_HEADERS | END_STREAM, stream, _DONE))
-    told = _HEAD + literal(b"grpc-status", b"%d" % reply.status) + literal(b"grpc-message", reply.why.encode("ascii"))
+    status, message, why = reply
+    if status == OK:
+        return (frame_head(HEADERS, END_HEADERS, stream, len(_HEAD)) + _HEAD, _prefix.pack(0, len(message)) + message,
+                frame_head(HEADERS, END_HEADERS | END_STREAM, stream, len(_DONE)) + _DONE)
+    told = _HEAD + literal(b"grpc-status", b"%d" % status) + literal(b"grpc-message", why.encode("ascii"))
     return frame(HEADERS, END_HEADERS | END_STREAM, stream, told), b"", b""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Callable
 from typing import cast
 
 from iam_guard.sidecar.ext_authz.http2 import frames
-from iam_guard.sidecar.ext_authz.http2.calls import UNAVAILABLE, Call, Reply, answer_frames, call_of
+from iam_guard.sidecar.ext_authz.http2.answering import Answering, answered, at_once
+from iam_guard.sidecar.ext_authz.http2.calls import Call, Head, Reply, answer_frames, call_of
 from iam_guard.sidecar.ext_authz.http2.frames import ConnectionFaultError, Cutter, Frame
-from iam_guard.sidecar.ext_authz.http2.hpack import LIST_BYTES, PackingError, Unpacker
+from iam_guard.sidecar.ext_authz.http2.heads import Heads
+from iam_guard.sidecar.ext_authz.http2.hpack import LIST_BYTES, PackingError
+from iam_guard.sidecar.ext_authz.http2.limits import Patience
 from iam_guard.sidecar.ext_authz.http2.outbox import Outbox
 
 _logger = logging.getLogger("iam_guard")
@@ -21,24 +25,31 @@ MESSAGE_BYTES = 4 * 1024 * 1024
 _WINDOW = MESSAGE_BYTES + 64
 #: What all streams of a connection may send; given back when half of it is used.
 _TOTAL_WINDOW = 16 * 1024 * 1024
-#: Calls that a peer may take back, more than it lets be answered, before it is sent away.
-_MAX_RESETS = 1000
 #: Frames of a block of header fields.
 _MAX_BLOCK = 2 * LIST_BYTES
-
-Answering = Callable[[Call], Awaitable[Reply]]
+#: Calls whose end is remembered, so that one that goes on is noticed.
+_ENDED = 64
 
 
 class _Stream:
     """A call that is arriving or being answered."""
 
-    __slots__ = ("body", "fields", "size", "task")
+    __slots__ = ("body", "head", "size", "task")
 
-    def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
-        self.fields = fields
-        self.body: list[bytes] = []
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.body: bytes | bytearray = b""
         self.size = 0
         self.task: asyncio.Task[None] | None = None
+
+    def add(self, piece: bytes) -> None:
+        """Take a piece of the message; what comes whole is not copied."""
+        if not self.body:
+            self.body = piece
+            return
+        if isinstance(self.body, bytes):
+            self.body = bytearray(self.body)
+        self.body += piece
 
 
 class Connection(asyncio.Protocol):
@@ -54,12 +65,14 @@ class Connection(asyncio.Protocol):
         self._answering = answering
         self._may_ask = may_ask
         self._known = known
-        self._cutter, self._unpacker = Cutter(), Unpacker()
+        self._cutter, self._heads = Cutter(), Heads()
         self._streams: dict[int, _Stream] = {}
-        self._last = self._used = self._held = self._resets = 0
+        self._last = self._used = self._held = 0
+        self._ended: deque[int] = deque(maxlen=_ENDED)
         self._block: tuple[Frame, bytes] | None = None
         self._leaving = False
         self._loop = asyncio.get_running_loop()
+        self._patience = Patience(self._loop.time)
         self._transport: asyncio.Transport | None = None
         self._out: Outbox | None = None
 
@@ -85,9 +98,19 @@ class Connection(asyncio.Protocol):
                 stream.task.cancel()
         self._streams.clear()
 
+    def pause_writing(self) -> None:
+        """The client does not read what it is told: it is not listened to until it does."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def data_received(self, data: bytes) -> None:
-        """Read what arrived."""
-        if self._transport is None or self._transport.is_closing():
+        """Read what arrived, and answer all of it that can be answered at once together."""
+        if self._transport is None or self._out is None or self._transport.is_closing():
             return
         try:
             for found in self._cutter.frames(data):
@@ -96,6 +119,9 @@ class Connection(asyncio.Protocol):
             self._end(fault.code, str(fault))
         except PackingError as fault:
             self._end(frames.COMPRESSION_ERROR, str(fault))
+        self._out.flush()
+        if self._leaving:
+            self._end_if_done()
 
     def leave(self) -> None:
         """Take no new calls, and end when the last one is answered."""
@@ -117,68 +143,77 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _end_if_done(self) -> None:
-        if self._leaving and not self._streams and self._out is not None and self._transport is not None:
+        if self._leaving and not self._streams and self._out is not None and self._transport is not None \
+                and not self._out.waiting:
             self._out.flush()
             self._transport.close()
 
     def _read(self, found: Frame) -> None:
-        kind = found.kind
-        if self._block is not None and (kind != frames.CONTINUATION or found.stream != self._block[0].stream):
+        kind, flags, number, payload = found
+        if self._block is not None and (kind != frames.CONTINUATION or number != self._block[0][2]):
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "header fields are interrupted")
         if kind == frames.DATA:
-            self._read_data(found)
+            self._read_data(flags, number, payload)
         elif kind == frames.HEADERS:
             self._begin_block(found)
         elif kind == frames.CONTINUATION:
-            self._continue_block(found)
+            self._continue_block(flags, payload)
         elif kind == frames.RST_STREAM:
-            self._take_back(found)
-        elif found.stream and kind not in (frames.WINDOW_UPDATE, frames.PRIORITY) and kind < frames.CONTINUATION:
+            self._take_back(number, payload)
+        elif number and kind not in (frames.WINDOW_UPDATE, frames.PRIORITY) and kind < frames.CONTINUATION:
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "a frame of the connection has a stream")
+        elif kind == frames.WINDOW_UPDATE:
+            self._grow(number, payload)
         else:
-            self._read_control(found)
+            self._patience.idle()
+            self._read_control(kind, flags, payload)
 
-    def _read_control(self, found: Frame) -> None:
-        out, payload = self._writer, found.payload
-        if found.kind == frames.SETTINGS and not found.flags & frames.ACK:
-            for name, value in frames.told_settings(payload):
+    def _read_control(self, kind: int, flags: int, payload: bytes) -> None:
+        out = self._writer
+        if kind == frames.SETTINGS and not flags & frames.ACK:
+            for name, value in dict(frames.told_settings(payload)).items():
                 out.told(name, value)
             out.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
-        elif found.kind == frames.PING and not found.flags & frames.ACK:
+        elif kind == frames.PING and not flags & frames.ACK:
             if len(payload) != 8:
                 raise ConnectionFaultError(frames.FRAME_SIZE_ERROR, "a ping is cut")
             out.write(frames.frame(frames.PING, frames.ACK, 0, payload))
-        elif found.kind == frames.WINDOW_UPDATE:
-            if len(payload) != 4:
-                raise ConnectionFaultError(frames.FRAME_SIZE_ERROR, "a window is cut")
-            out.grow(found.stream, int.from_bytes(payload, "big") & frames.MAX_WINDOW)
-        elif found.kind == frames.PUSH_PROMISE:
+        elif kind == frames.PUSH_PROMISE:
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "a client promises nothing")
 
+    def _grow(self, number: int, payload: bytes) -> None:
+        if len(payload) != 4:
+            raise ConnectionFaultError(frames.FRAME_SIZE_ERROR, "a window is cut")
+        if self._writer.waiting:
+            self._patience.idle()
+        self._writer.grow(number, int.from_bytes(payload, "big") & frames.MAX_WINDOW)
+
     def _begin_block(self, found: Frame) -> None:
-        if not found.stream & 1:
+        kind, flags, number, block = found
+        if not number & 1:
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "a stream has a number that is not a client's")
-        block = frames.unpadded(found)
-        if found.flags & frames.END_HEADERS:
-            self._headers(found, block)
+        if flags & (frames.PADDED | frames.WITH_PRIORITY):
+            block = frames.unpadded(kind, flags, block)
+        if flags & frames.END_HEADERS:
+            self._headers(flags, number, block)
         else:
             self._block = found, block
 
-    def _continue_block(self, found: Frame) -> None:
+    def _continue_block(self, flags: int, payload: bytes) -> None:
         if self._block is None:
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "there is nothing to continue")
         first, block = self._block
-        block += found.payload
-        if len(block) > _MAX_BLOCK or not found.payload:
+        block += payload
+        if len(block) > _MAX_BLOCK or not payload:
             raise ConnectionFaultError(frames.ENHANCE_YOUR_CALM, "the header fields are too long")
         self._block = first, block
-        if found.flags & frames.END_HEADERS:
+        if flags & frames.END_HEADERS:
             self._block = None
-            self._headers(first, block)
+            self._headers(first[1], first[2], block)
 
-    def _headers(self, first: Frame, block: bytes) -> None:
-        fields = self._unpacker.fields(block)  # read in any case, since later blocks may refer to it
-        number, ends = first.stream, bool(first.flags & frames.END_STREAM)
+    def _headers(self, flags: int, number: int, block: bytes) -> None:
+        head = self._heads.read(block)  # in any case, since later blocks may refer to it
+        ends = flags & frames.END_STREAM
         stream = self._streams.get(number)
         if stream is not None:
             if not ends or stream.task is not None:
@@ -188,31 +223,33 @@ class Connection(asyncio.Protocol):
         if number <= self._last:
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "a stream begins again")
         self._last = number
-        if self._leaving or len(self._streams) >= MAX_CALLS:
+        if self._leaving or len(self._streams) + len(self._writer.waiting) >= MAX_CALLS:
             self._writer.write(frames.number(frames.RST_STREAM, number, frames.REFUSED_STREAM))
             return
-        stream = self._streams[number] = _Stream(fields)
+        stream = self._streams[number] = _Stream(head)
         self._writer.open(number)
         if ends:
             self._start(number, stream)
 
-    def _read_data(self, found: Frame) -> None:
-        self._give_back(len(found.payload))
-        if not found.stream or found.stream > self._last:
+    def _read_data(self, flags: int, number: int, payload: bytes) -> None:
+        size = len(payload)
+        self._give_back(size)
+        if not number or number > self._last:
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "there is data of no call")
-        stream = self._streams.get(found.stream)
-        if stream is None:
-            return  # taken back, refused or answered before
-        if stream.task is not None:
+        if not payload and not flags & frames.END_STREAM:
+            self._patience.idle()
+        stream = self._streams.get(number)
+        if stream is None and number not in self._ended:
+            return  # taken back, refused or answered long ago
+        if stream is None or stream.task is not None:
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "a call goes on after its end")
-        piece = frames.unpadded(found)
-        stream.body.append(piece)
-        stream.size += len(found.payload)
-        self._held += len(found.payload)
+        stream.add(frames.unpadded(frames.DATA, flags, payload) if flags & frames.PADDED else payload)
+        stream.size += size
+        self._held += size
         if stream.size > _WINDOW or self._held > _TOTAL_WINDOW:
             raise ConnectionFaultError(frames.FLOW_CONTROL_ERROR, "messages are too long")
-        if found.flags & frames.END_STREAM:
-            self._start(found.stream, stream)
+        if flags & frames.END_STREAM:
+            self._start(number, stream)
 
     def _give_back(self, size: int) -> None:
         self._used += size
@@ -220,46 +257,43 @@ class Connection(asyncio.Protocol):
             self._writer.write(frames.number(frames.WINDOW_UPDATE, 0, self._used))
             self._used = 0
 
-    def _take_back(self, found: Frame) -> None:
-        if len(found.payload) != 4 or not found.stream or found.stream > self._last:
+    def _take_back(self, number: int, payload: bytes) -> None:
+        if len(payload) != 4 or not number or number > self._last:
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "a call is taken back that never was")
-        stream = self._streams.pop(found.stream, None)
-        self._writer.drop(found.stream)
+        stream = self._streams.pop(number, None)
+        self._writer.drop(number)
         if stream is None:
             return
         if stream.task is None:
             self._held -= stream.size
         else:
             stream.task.cancel()
-        self._resets += 1
-        if self._resets > _MAX_RESETS:
-            raise ConnectionFaultError(frames.ENHANCE_YOUR_CALM, "too many calls are taken back")
-        self._end_if_done()
+        self._patience.taken_back()
 
     def _start(self, number: int, stream: _Stream) -> None:
+        """Answer a call that is there; in a task of its own if that takes waiting."""
         self._held -= stream.size
-        stream.task = self._loop.create_task(self._answer(number, stream))
+        self._ended.append(number)
+        call = call_of(stream.head, bytes(stream.body))
+        reply = call if isinstance(call, Reply) else at_once(call, self._answering)
+        if reply is not None:
+            del self._streams[number]
+            self._send(number, reply)
+        elif isinstance(call, Call):
+            stream.task = self._loop.create_task(self._answer(number, call))
 
-    async def _answer(self, number: int, stream: _Stream) -> None:
-        reply = await _reply(call_of(stream.fields, b"".join(stream.body)), self._answering)
-        if self._streams.pop(number, None) is None:
-            return
-        self._resets = max(0, self._resets - 1)
+    async def _answer(self, number: int, call: Call) -> None:
+        reply = await answered(call, self._answering)
+        if self._streams.pop(number, None) is not None:
+            self._send(number, reply)
+            self._end_if_done()
+
+    def _send(self, number: int, reply: Reply) -> None:
+        self._patience.answered()
         self._writer.send(number, *answer_frames(number, reply))
-        self._end_if_done()
 
     @property
     def _writer(self) -> Outbox:
         if self._out is None:
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "the connection was not opened")
         return self._out
-
-
-async def _reply(call: Call | Reply, answering: Answering) -> Reply:
-    if isinstance(call, Reply):
-        return call
-    try:
-        return await answering(call)
-    except Exception:
-        _logger.exception("a call for external authorization is denied because of an error")
-        return Reply(UNAVAILABLE, why="access cannot be decided at the moment")

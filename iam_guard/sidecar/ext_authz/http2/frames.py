@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -18,6 +17,12 @@ MAX_WINDOW = 2**31 - 1
 NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, REFUSED_STREAM, COMPRESSION_ERROR = 0, 1, 3, 6, 7, 9
 ENHANCE_YOUR_CALM = 11
 _HEAD = 9
+#: The head of a frame: its length in two parts, kind, flags, stream.
+HEAD_FORMAT = "HBBBI"
+_head = struct.Struct(f">{HEAD_FORMAT}")
+
+#: Kind, flags, stream, payload.
+Frame = tuple[int, int, int, bytes]
 
 
 class ConnectionFaultError(Exception):
@@ -30,15 +35,6 @@ class ConnectionFaultError(Exception):
     def __init__(self, code: int, why: str) -> None:
         super().__init__(why)
         self.code = code
-
-
-class Frame(NamedTuple):
-    """One frame."""
-
-    kind: int
-    flags: int
-    stream: int
-    payload: bytes
 
 
 class Cutter:
@@ -63,23 +59,28 @@ class Cutter:
                 self._held = held
                 return
             self._begun, place = True, len(PREFACE)
-        while len(held) - place >= _HEAD:
-            length = int.from_bytes(held[place:place + 3], "big")
-            if length > FRAME_BYTES:
+        size = len(held)
+        while size - place >= _HEAD:
+            high, low, kind, flags, stream = _head.unpack_from(held, place)
+            end = place + _HEAD + (high << 8) + low
+            if end - place > FRAME_BYTES + _HEAD:
                 raise ConnectionFaultError(FRAME_SIZE_ERROR, "a frame is too long")
-            end = place + _HEAD + length
-            if end > len(held):
+            if end > size:
                 break
-            stream = int.from_bytes(held[place + 5:place + _HEAD], "big") & MAX_WINDOW
-            frame = Frame(held[place + 3], held[place + 4], stream, held[place + _HEAD:end])
+            payload = held[place + _HEAD:end]
             place = end
-            yield frame
+            yield kind, flags, stream & MAX_WINDOW, payload
         self._held = held[place:]
+
+
+def frame_head(kind: int, flags: int, stream: int, length: int) -> bytes:
+    """The bytes in front of a payload."""
+    return _head.pack(length >> 8, length & 0xFF, kind, flags, stream)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     """The bytes of a frame."""
-    return struct.pack(">I", len(payload) << 8 | kind) + struct.pack(">BI", flags, stream) + payload
+    return frame_head(kind, flags, stream, len(payload)) + payload
 
 
 def settings(*pairs: tuple[int, int]) -> bytes:
@@ -97,18 +98,17 @@ def goaway(last: int, code: int) -> bytes:
     return frame(GOAWAY, 0, 0, struct.pack(">II", last, code))
 
 
-def unpadded(found: Frame) -> bytes:
+def unpadded(kind: int, flags: int, payload: bytes) -> bytes:
     """The payload without padding and priority (sections 6.1 and 6.2).
 
     Raises:
         ConnectionFaultError: there is more padding than payload.
     """
-    payload = found.payload
-    if found.flags & PADDED:
+    if flags & PADDED:
         if not payload or payload[0] >= len(payload):
             raise ConnectionFaultError(PROTOCOL_ERROR, "a frame is padded wrongly")
         payload = payload[1:len(payload) - payload[0]]
-    if found.kind == HEADERS and found.flags & WITH_PRIORITY:
+    if kind == HEADERS and flags & WITH_PRIORITY:
         if len(payload) < 5:
             raise ConnectionFaultError(FRAME_SIZE_ERROR, "a priority is cut")
         payload = payload[5:]

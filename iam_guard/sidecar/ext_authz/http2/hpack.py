@@ -36,9 +36,14 @@ class PackingError(ValueError):
 
 
 class Unpacker:
-    """Reads the lists of fields of one connection, each of which may refer to those before it."""
+    """Reads the lists of fields of one connection, each of which may refer to those before it.
+
+    Attributes:
+        changes: How often a block has changed what the next ones mean.
+    """
 
     def __init__(self) -> None:
+        self.changes = 0
         self._table: deque[Field] = deque()
         self._size = 0
         self._limit = TABLE_BYTES
@@ -76,6 +81,7 @@ class Unpacker:
             if limit > TABLE_BYTES:
                 raise PackingError("the table is to be longer than it may be")
             self._limit = limit
+            self.changes += 1
             self._shrink()
             return None, place
         kept = bool(byte & 0x40)
@@ -97,6 +103,7 @@ class Unpacker:
         return self._table[number - len(_STATIC) - 1]
 
     def _keep(self, field: Field) -> None:
+        self.changes += 1
         self._table.appendleft(field)
         self._size += len(field[0]) + len(field[1]) + _OVERHEAD
         self._shrink()

@@ -12,6 +12,7 @@ from iam_guard.sidecar.ext_authz.http2.frames import (
     MAX_WINDOW,
     ConnectionFaultError,
     frame,
+    frame_head,
 )
 
 
@@ -20,27 +21,38 @@ class Outbox:
 
     Args:
         transport: Of the connection.
+        loop: In which it is written.
+
+    Attributes:
+        waiting: Answers, by stream, that the windows of the peer do not let through yet.
     """
 
     def __init__(self, transport: asyncio.WriteTransport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._out: list[bytes] = []
+        self._called = False
         self._window = self._initial = 65_535
         self._windows: dict[int, int] = {}
-        self._waiting: dict[int, tuple[bytes, bytes]] = {}
+        self.waiting: dict[int, tuple[bytes, bytes]] = {}
 
     def write(self, data: bytes) -> None:
         """Write bytes that need no window."""
-        if not self._out:
-            self._loop.call_soon(self.flush)
+        if not self._called:
+            self._called = True
+            self._loop.call_soon(self._turn)
         self._out.append(data)
 
     def flush(self) -> None:
         """Hand over what was written."""
-        if self._out and not self._transport.is_closing():
-            self._transport.write(b"".join(self._out))
-        self._out.clear()
+        if self._out:
+            if not self._transport.is_closing():
+                self._transport.write(b"".join(self._out))
+            self._out.clear()
+
+    def _turn(self) -> None:
+        self._called = False
+        self.flush()
 
     def open(self, stream: int) -> None:
         """A stream begins."""
@@ -49,7 +61,7 @@ class Outbox:
     def drop(self, stream: int) -> None:
         """A stream has ended; nothing of it is sent any more."""
         self._windows.pop(stream, None)
-        self._waiting.pop(stream, None)
+        self.waiting.pop(stream, None)
 
     def send(self, stream: int, head: bytes, data: bytes, tail: bytes) -> None:
         """Send an answer: frames, data, frames; then the stream has ended.
@@ -60,8 +72,14 @@ class Outbox:
             data: Neither framed nor bounded.
             tail: Frames behind; they end the stream.
         """
+        size = len(data)
+        if size <= FRAME_BYTES and size <= self._window and size <= self._windows[stream]:
+            self._window -= size
+            del self._windows[stream]
+            self.write(head + frame_head(DATA, 0, stream, size) + data + tail if data else head + tail)
+            return
         self.write(head)
-        self._waiting[stream] = data, tail
+        self.waiting[stream] = data, tail
         self._go_on(stream)
 
     def grow(self, stream: int, more: int) -> None:
@@ -78,7 +96,7 @@ class Outbox:
             self._windows[stream] += more
         if max(self._window, self._windows.get(stream, 0)) > MAX_WINDOW:
             raise ConnectionFaultError(FLOW_CONTROL_ERROR, "a window is too large")
-        for waiting in [stream] if stream else list(self._waiting):
+        for waiting in [stream] if stream else list(self.waiting):
             self._go_on(waiting)
 
     def told(self, name: int, value: int) -> None:
@@ -87,18 +105,18 @@ class Outbox:
             change, self._initial = value - self._initial, value
             for stream in self._windows:
                 self._windows[stream] += change
-            for stream in list(self._waiting):
+            for stream in list(self.waiting):
                 self._go_on(stream)
 
     def _go_on(self, stream: int) -> None:
-        found = self._waiting.get(stream)
+        found = self.waiting.get(stream)
         if found is None:
             return
         data, tail = found
         while data:
             size = min(len(data), FRAME_BYTES, self._window, self._windows[stream])
             if size <= 0:
-                self._waiting[stream] = data, tail
+                self.waiting[stream] = data, tail
                 return
             self.write(frame(DATA, 0, stream, data[:size]))
             self._window -= size

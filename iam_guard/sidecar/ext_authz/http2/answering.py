@@ -1,0 +1,41 @@
+"""Who answers calls, and what becomes of a call that nobody can answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from iam_guard.sidecar.ext_authz.http2.calls import UNAVAILABLE, Call, Reply
+
+_logger = logging.getLogger("iam_guard")
+
+
+class Answering(Protocol):
+    """Answers calls; what it raises ends a call with an error."""
+
+    def at_once(self, call: Call) -> Reply | None:
+        """The answer, where it takes no waiting; ``None``, with nothing done, where it does."""
+
+    async def answer(self, call: Call) -> Reply:
+        """The answer."""
+
+
+def at_once(call: Call, answering: Answering) -> Reply | None:
+    """What *answering* says now; an error ends the call."""
+    try:
+        return answering.at_once(call)
+    except Exception:
+        return _failed()
+
+
+async def answered(call: Call, answering: Answering) -> Reply:
+    """What *answering* says in the end; an error ends the call."""
+    try:
+        return await answering.answer(call)
+    except Exception:
+        return _failed()
+
+
+def _failed() -> Reply:
+    _logger.exception("a call for external authorization is denied because of an error")
+    return Reply(UNAVAILABLE, why="access cannot be decided at the moment")
