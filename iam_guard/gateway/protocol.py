@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
+from http import HTTPStatus
+from math import inf
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,31 +14,17 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from iam_guard.gateway.cycle import GatewayCycle
+from iam_guard.gateway.head import HeadWriter
+from iam_guard.gateway.patience import ConnectionRules as ConnectionRules
+from iam_guard.gateway.patience import Deadline, Patience
+from iam_guard.gateway.sockets import GatewaySocket
 from iam_guard.gateway.trailers import TRAILERS, TrailingCycle, wants_trailers
 
 #: What the parser of targets can hold.
 _LONGEST_TARGET = 65_535
-_TOO_LONG = b"HTTP/1.1 414 URI Too Long\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-
-
-@dataclass(slots=True)
-class ConnectionRules:
-    """What every connection is held to.
-
-    Attributes:
-        head_seconds: How long a request may take to arrive up to the end of its header.
-        body_seconds: How long its body may take from there.
-        max_head_bytes: How long that part may be. The guard has a narrower bound of its own, with a proper answer;
-            this one keeps a stranger from filling the memory before the guard is asked.
-        ending: No connection outlives its next answer.
-    """
-
-    head_seconds: float
-    body_seconds: float
-    max_head_bytes: int
-    ending: bool = False
+#: Requests that a client may send before it has the answers to those in front of them.
+_MOST_WAITING = 100
 
 
 class GatewayConfig(uvicorn.Config):
@@ -49,8 +37,9 @@ class GatewayConfig(uvicorn.Config):
     """
 
     def __init__(self, app: Any, rules: ConnectionRules, **more: Any) -> None:
-        super().__init__(app, http=GatewayProtocol, **more)
+        super().__init__(app, http=GatewayProtocol, ws=GatewaySocket, **more)
         self.rules = rules
+        self.heads = HeadWriter()
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -60,8 +49,11 @@ class GatewayProtocol(HttpToolsProtocol):
                  _loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._rules = config.rules
-        self._deadline: asyncio.TimerHandle | None = None
-        self._body_deadline: asyncio.TimerHandle | None = None
+        self._heads = config.heads
+        self._head = Deadline(self._head_is_late)
+        self._body = Deadline(self._body_is_late)
+        self._idle = Deadline(self._nobody_asks)
+        self._patience: Patience | None = None
         self._head_bytes = 0
         self._in_head = False
         self._ending = False
@@ -72,30 +64,32 @@ class GatewayProtocol(HttpToolsProtocol):
         """Begin: from now on a request is waited for, and not for ever."""
         super().connection_made(transport)
         self._extensions = _certificates(transport)
-        self._arm()
+        self._patience = Patience(self.loop, self._rules, transport, self._head, self._body, self._idle)
+        self._head.at = self.loop.time() + self._rules.head_seconds
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._disarm()
-        self._body_ended()
+        if self._patience is not None:
+            self._patience.end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read, within bounds."""
-        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
-            self._arm()  # what comes between requests is not waited for longer than a request
+        if self._idle.at != inf:
+            self._idle.at = inf  # what comes between requests is not waited for longer than a request
+            self._head.at = self.loop.time() + self._rules.head_seconds
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
         if self._in_head and self._head_bytes > self._rules.max_head_bytes:
-            self._refuse(_TOO_LARGE)
-        if self._body_deadline is None and not self._in_head and self.cycle is not None and self.cycle.more_body:
-            self._body_deadline = self.loop.call_later(self._rules.body_seconds, self._refuse, b"")
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if self._body.at == inf and not self._in_head and self.cycle is not None and self.cycle.more_body:
+            self._body.at = self.loop.time() + self._rules.body_seconds
 
     def on_message_complete(self) -> None:
         """The body is complete."""
         super().on_message_complete()
-        self._body_ended()
+        self._body.at = inf
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -107,38 +101,69 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The header is complete."""
         self._in_head = False
-        self._disarm()
+        self._head.at = inf
+        before = self.cycle
         super().on_headers_complete()
-        if self.scope["method"] != "HEAD" and wants_trailers(self.headers):
+        if self.cycle is not before:  # its task begins when this callback of the parser is over
+            self.cycle.__class__ = GatewayCycle
+            self.cycle.heads = self._heads  # type: ignore[attr-defined]
+        if len(self.pipeline) > _MOST_WAITING:
+            raise ValueError("too many requests wait")  # the parser stops here, and the connection ends
+        said = dict(self.headers)
+        if self.scope["method"] != "HEAD" and wants_trailers(said):
             self._let_trail()
-        if b"://" in self.url and not self.url.startswith(b"/"):
-            self._tell_authority()
-        if self.cycle is not None and (self._ending or self._rules.ending):
+        if b"#" in self.url or (b"://" in self.url and not self.url.startswith(b"/")):
+            self._tell_whole()
+        self.headers = list(self.headers)  # what comes from now on are trailers, and those of the scope are complete
+        if self.cycle is not None and (self._ending or self._rules.ending or _ends_unclearly(said)):
             self.cycle.keep_alive = False
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; what is known of the client's certificate goes along."""
+        if self._patience is not None:
+            self._patience.end()
         super().handle_websocket_upgrade()
         scope = getattr(self.transport.get_protocol(), "scope", None)
         if self._extensions and scope is not None:
             scope["extensions"] = {**(scope.get("extensions") or {}), **self._extensions}
 
+    def _get_upgrade(self) -> bytes | None:
+        """What the header asks to switch to; trailers ask for nothing."""
+        self.headers, trailing = self.scope["headers"], self.headers  # type: ignore[assignment]
+        try:
+            return super()._get_upgrade()
+        finally:
+            self.headers = trailing
+
     def send_400_response(self, msg: str) -> None:
-        """Answer what cannot be read as a request, and close."""
+        """Answer what cannot be read as a request, and close; never in the middle of the answer to another one."""
         if len(self.url) > _LONGEST_TARGET:
-            self._refuse(_TOO_LONG)
-        else:
-            super().send_400_response(msg)
+            self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
+            return
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._refuse(HTTPStatus.BAD_REQUEST)
+            return
+        if cycle.more_body and not cycle.response_started and not self.pipeline:
+            # It is the body of the request which is to be answered next.
+            self.transport.write(self._heads.refusal(HTTPStatus.BAD_REQUEST))
+        self.transport.close()
+        cycle.disconnected = True  # it says nothing more
+        cycle.message_event.set()
 
     def _let_trail(self) -> None:
-        """Offer trailers. The cycle has not begun: its task runs when this callback of the parser is over."""
+        """Offer trailers."""
         if self.cycle is not None and self.cycle.scope is self.scope and not self.cycle.response_started:
             self.cycle.__class__ = TrailingCycle
             self.scope["extensions"] = {**(self.scope.get("extensions") or {}), TRAILERS: {}}
 
-    def _tell_authority(self) -> None:
-        """Leave an absolute target whole: the guard compares its host with that of the header (threat G01)."""
-        raw = self.url.partition(b"?")[0]
+    def _tell_whole(self) -> None:
+        """Leave a target whole that the parser would cut.
+
+        The guard compares the host of an absolute one with that of the header (threat G01), and refuses one with a
+        fragment (threat P07).
+        """
+        raw = self.url if b"#" in self.url else self.url.partition(b"?")[0]
         self.scope["raw_path"] = raw
         self.scope["path"] = unquote(raw.decode("latin-1"))
 
@@ -149,29 +174,51 @@ class GatewayProtocol(HttpToolsProtocol):
         else:
             super().shutdown()
 
-    def _arm(self) -> None:
-        self._deadline = self.loop.call_later(self._rules.head_seconds, self._too_slow)
-
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _body_ended(self) -> None:
-        if self._body_deadline is not None:
-            self._body_deadline.cancel()
-            self._body_deadline = None
-
-    def _too_slow(self) -> None:
-        self._deadline = None
-        self._refuse(_TOO_SLOW if self._in_head else b"")
-
-    def _refuse(self, answer: bytes) -> None:
+    def on_response_complete(self) -> None:
+        """The answer is written: begin with the next request that waits, or wait for one."""
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        if answer and (self.cycle is None or self.cycle.response_complete):
-            self.transport.write(answer)
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._in_head:
+            self._head.at = self.loop.time() + self._rules.head_seconds
+        else:
+            self._idle.at = self.loop.time() + self._rules.keep_seconds
+
+    def pause_writing(self) -> None:
+        """The client takes nothing; it will not be waited for without end."""
+        super().pause_writing()
+        if self._patience is not None:
+            self._patience.full()
+
+    def resume_writing(self) -> None:
+        """The client has taken what was written."""
+        super().resume_writing()
+        if self._patience is not None:
+            self._patience.flows()
+
+    def _head_is_late(self) -> None:
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT if self._in_head else None)
+
+    def _body_is_late(self) -> None:
+        self._refuse(None)
+
+    def _nobody_asks(self) -> None:
         self.transport.close()
+
+    def _refuse(self, status: HTTPStatus | None) -> None:
+        if self.transport.is_closing():
+            return
+        if status is not None and (self.cycle is None or self.cycle.response_complete):
+            self.transport.write(self._heads.refusal(status))
+        self.transport.close()
+
+
+def _ends_unclearly(said: Mapping[bytes, bytes]) -> bool:
+    """Whether others might see another end of the request than the parser; it is refused, and nothing follows it."""
+    return said.get(b"transfer-encoding", b"chunked").lower() != b"chunked"
 
 
 def _certificates(transport: asyncio.Transport) -> dict[str, Any]:

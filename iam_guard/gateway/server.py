@@ -17,7 +17,8 @@ from iam_guard.asgi import tls
 from iam_guard.asgi.reload import stamp
 from iam_guard.asgi.serving import serving
 from iam_guard.errors import ConfigurationError, Fault
-from iam_guard.gateway.protocol import ConnectionRules, GatewayConfig
+from iam_guard.gateway.patience import ConnectionRules
+from iam_guard.gateway.protocol import GatewayConfig
 from iam_guard.gateway.reload import Generation, Loaded, Reloading
 from iam_guard.gateway.settings import GatewaySettings
 from iam_guard.gateway.status import StatusApp
@@ -49,7 +50,8 @@ class GatewayServer:
         self._settings = loaded.settings
         self._tls = tls.make_context(loaded.settings.tls) if loaded.settings.tls else None
         limits = loaded.settings.limits
-        self._rules = ConnectionRules(limits.head_seconds, limits.body_seconds, _MAX_HEAD_BYTES)
+        self._rules = ConnectionRules(limits.head_seconds, limits.body_seconds, _MAX_HEAD_BYTES, limits.keep_seconds,
+                                      limits.write_seconds)
         self._gateway = Reloading(Generation(loaded), load, self._take)
         self._sockets = listening, status
         self._parent = parent
@@ -88,11 +90,11 @@ class GatewayServer:
         limits = self._settings.limits
         more: dict[str, Any] = {"ssl_context_factory": lambda *_: self._tls} if self._tls is not None else {}
         return GatewayConfig(
-            self._gateway, self._rules, interface="asgi3", lifespan="on", ws="websockets-sansio",
+            self._gateway, self._rules, interface="asgi3", lifespan="on",
             ws_per_message_deflate=False, ws_max_size=max(one.max_message_bytes for one in
                                                           self._settings.upstreams.values()),
             log_config=None, access_log=False, proxy_headers=False, server_header=False, date_header=False,
-            limit_concurrency=limits.max_connections, timeout_keep_alive=max(1, int(limits.keep_seconds)),
+            limit_concurrency=limits.max_connections,
             timeout_graceful_shutdown=max(1, int(limits.drain_seconds)), **more)
 
     def _status_config(self) -> uvicorn.Config:
@@ -107,8 +109,8 @@ class GatewayServer:
             tls.make_context(loaded.settings.tls)  # proves the files before the running context is touched
             tls.load(self._tls, loaded.settings.tls)
         self._settings = loaded.settings
-        self._rules.head_seconds = loaded.settings.limits.head_seconds
-        self._rules.body_seconds = loaded.settings.limits.body_seconds
+        for name in ("head_seconds", "body_seconds", "keep_seconds", "write_seconds"):
+            setattr(self._rules, name, getattr(loaded.settings.limits, name))
 
     async def _reload_when(self, wanted: asyncio.Event) -> None:
         """Reload when somebody wants it or a file is another one than before; stop when the parent has gone."""

@@ -125,6 +125,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         head_seconds: From the first byte of a request, or the opening of a connection, to the end of its header.
         body_seconds: From the end of that header to the end of the body.
         keep_seconds: How long a connection without a request is kept.
+        write_seconds: How long a client may leave untaken what was written for it; then its connection is cut, and
+            whatever serves it is free.
         max_body_bytes: Longest request body; 0 for any.
         max_connections: Connections of clients to each worker at once; more are answered 503.
         drain_seconds: How long requests that are running may go on after the gateway was told to stop.
@@ -137,6 +139,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     head_seconds: Seconds = 10.0
     body_seconds: Seconds = 3600.0
     keep_seconds: Seconds = 65.0
+    write_seconds: Seconds = 60.0
     max_body_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
     max_connections: Count = 10_000
     drain_seconds: Seconds = 30.0

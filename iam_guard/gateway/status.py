@@ -7,7 +7,7 @@ from typing import Any
 
 from iam_guard.asgi.types import Receive, Scope, Send
 from iam_guard.errors import UnavailableError
-from iam_guard.gateway.protocol import ConnectionRules
+from iam_guard.gateway.patience import ConnectionRules
 from iam_guard.gateway.reload import Reloading
 
 #: Seconds for which a key set may be kept.

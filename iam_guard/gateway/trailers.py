@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE
+
+from iam_guard.gateway.cycle import GatewayCycle
 
 #: Name of the extension.
 TRAILERS = "http.response.trailers"
 
 
-def wants_trailers(fields: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a client takes trailers (RFC 9110 section 10.1.4)."""
-    said = dict(fields).get(b"te")
-    return said is not None and b"trailers" in [one.split(b";")[0].strip().lower() for one in said.split(b",")]
+def wants_trailers(said: Mapping[bytes, bytes]) -> bool:
+    """Whether a client takes trailers (RFC 9110 section 10.1.4).
+
+    Args:
+        said: The header of its request.
+    """
+    te = said.get(b"te")
+    return te is not None and b"trailers" in [one.split(b";")[0].strip().lower() for one in te.split(b",")]
 
 
-class TrailingCycle(RequestResponseCycle):
+class TrailingCycle(GatewayCycle):
     """One request and its answer, where the client takes trailers.
 
     The end of the body is held back until they come. An answer that ends without them was ended by somebody else than
@@ -28,16 +34,19 @@ class TrailingCycle(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:
         """Send one message of the application."""
-        kind = message["type"]
-        if kind == TRAILERS:
+        if message["type"] == TRAILERS:
             self._end(message["headers"])
-        elif self._holds and not message.get("more_body", False):
-            more: Any = {**message, "more_body": True}
-            await super().send(more)
-        else:
-            await super().send(message)
-            if kind == "http.response.start":
-                self._holds = bool(message.get("trailers")) and self.chunked_encoding is True
+            return
+        await super().send(message)
+        if message["type"] == "http.response.start":
+            self._holds = bool(message.get("trailers")) and self.chunked_encoding is True
+
+    def _end_of_chunks(self) -> bytes:
+        return b"" if self._holds else super()._end_of_chunks()
+
+    def _complete(self) -> None:
+        if not self._holds:
+            super()._complete()
 
     def _end(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
         if not self._holds or self.disconnected or self.response_complete:
@@ -49,8 +58,4 @@ class TrailingCycle(RequestResponseCycle):
                 raise RuntimeError("a trailer cannot be written")  # ends the connection
             lines.append(b"%b: %b\r\n" % (name, value))
         self.transport.write(b"".join([*lines, b"\r\n"]))
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
+        self._complete()

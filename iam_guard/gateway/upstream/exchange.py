@@ -44,7 +44,6 @@ class Exchange:
         answer: Of the server.
         task: The one that runs this, where somebody may have to wake it.
         since: When the exchange began, on the clock of the event loop.
-        over: It has ended.
         telling: A message for the client is under way.
         cut: The client is too slow, and the task was cancelled for that.
         client_error: What was raised by whatever checks the body on its way.
@@ -53,7 +52,6 @@ class Exchange:
     # What most exchanges never change costs nothing as long as it stands here.
     task: asyncio.Task[Any] | None = None
     watch: Watch | None = None
-    over = False
     asking = False
     telling = False
     cut = False
@@ -207,7 +205,7 @@ class Exchange:
 
     def _let_go(self) -> None:
         """Leave nothing behind, however the exchange ended."""
-        self.over = True
+        self.pool.lookout.remove(self)
         if self.watch is not None:
             self.watch.stop()
         answer = self.answer

@@ -6,8 +6,8 @@ It sends the rest of a long request, notices that the client has left, and ends 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from iam_guard.gateway.upstream.connection import Connection
@@ -158,20 +158,24 @@ class Lookout:
     """Sees which exchanges take their time, with one timer for all of them: a timer each would cost more."""
 
     def __init__(self) -> None:
-        self._young: deque[Exchange] = deque()
+        # In the order in which they began. Those that are over are not kept, lest all that they hold lives longer.
+        self._young: dict[Exchange, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, exchange: Exchange) -> None:
         """Look at an exchange a little later."""
-        self._young.append(exchange)
+        self._young[exchange] = None
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WATCHED_AFTER, self._look)
+
+    def remove(self, exchange: Exchange) -> None:
+        """An exchange is over."""
+        self._young.pop(exchange, None)
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         grown = loop.time() - WATCHED_AFTER
-        while self._young and (self._young[0].over or self._young[0].since <= grown):
-            exchange = self._young.popleft()
-            if not exchange.over:
-                exchange.look_after()
+        for exchange in list(takewhile(lambda one: one.since <= grown, self._young)):
+            del self._young[exchange]
+            exchange.look_after()
         self._timer = loop.call_later(WATCHED_AFTER, self._look) if self._young else None
