@@ -90,7 +90,14 @@ def _with_envoy(config: Path, check: bool, workers: int | None, print_config: bo
         composed.check_envoy(config)
         note("nothing is wrong")
     else:
-        composed.run_envoy(config, workers, lambda listen: note(f"the gateway listens at {listen}"))
+        composed.run_envoy(config, workers, _tell_of_envoy)
+
+
+def _tell_of_envoy(listen: str, status: str) -> None:
+    note(f"the gateway listens at {listen}")
+    if status:
+        note(f"its status is at {status}")
+    sys.stderr.flush()
 
 
 def _composed(module: str, extra: str) -> Any:

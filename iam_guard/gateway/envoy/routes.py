@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 from iam_guard.gateway.envoy.shapes import Shape, seconds, typed
 from iam_guard.gateway.settings import GatewaySettings, RouteRule, UpstreamSettings
@@ -11,7 +12,7 @@ from iam_guard.gateway.settings import GatewaySettings, RouteRule, UpstreamSetti
 #: on what it means: with several routes such a path would go elsewhere than it says (threat G17).
 _DISGUISED = ".*%(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE]).*"
 #: Told by clients about proxies before them; what the upstream hears of it is written anew.
-_FORWARDED = ("forwarded", "x-forwarded-host")
+_FORWARDED, _FORWARDED_HOST = "forwarded", "x-forwarded-host"
 #: By it Envoy tells the guard which upstream it has chosen. The guard has it taken off again, like any such name.
 UPSTREAM = "x-guard-upstream"
 #: Another server is asked while none has had a byte of the request: it cannot have done anything yet (threat G08).
@@ -32,7 +33,8 @@ def route_table(settings: GatewaySettings, secret: Iterable[str], clusters: Mapp
 
     def made(rule: RouteRule) -> Shape:
         upstream = settings.upstreams[rule.upstream]
-        removed = (*(() if guard_tells else _FORWARDED), *(() if upstream.credentials else withheld))
+        forwarded = (_FORWARDED,) if guard_tells else (_FORWARDED, _FORWARDED_HOST)
+        removed = (*forwarded, *(() if upstream.credentials else withheld))
         more = {"typed_per_filter_config": {"envoy.filters.http.header_mutation": _told(rule)}} if guard_tells else {}
         return {**_route(rule, upstream, clusters[rule.upstream]), "request_headers_to_remove": [*removed], **more}
 
@@ -77,7 +79,8 @@ def _route(rule: RouteRule, upstream: UpstreamSettings, cluster: str) -> Shape:
 
 
 def _told(rule: RouteRule) -> Shape:
-    header = {"header": {"key": UPSTREAM, "value": rule.upstream}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    name = quote(rule.upstream).replace("%", "%%")  # Envoy reads what stands after a '%' as a command
+    header = {"header": {"key": UPSTREAM, "value": name}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
     return typed("envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
                  mutations={"request_mutations": [{"append": header}]})
 

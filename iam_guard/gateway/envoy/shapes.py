@@ -9,7 +9,7 @@ from iam_guard.asgi.listening import Address
 Shape = dict[str, Any]
 
 
-def typed(name: str, **more: Any) -> Shape:
+def typed(name: str, /, **more: Any) -> Shape:
     """An extension's own part: its type and what it is told."""
     return {"@type": f"type.googleapis.com/{name}", **more}
 

@@ -2,152 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from envoy_doors import envoy_program
-from forward_client import SECONDS, free_port, http_call, socket_call, wait_for
-from forward_world import App, Serving
+from envoy_engine import READ, Engine, command, get, section, shop_and_orders, write_world
+from forward_client import SECONDS, http_call, socket_call, wait_for
+from forward_world import App
 from sidecar_process import SECRET, bearer, token
-
-ROOT = Path(__file__).resolve().parents[3]
-SETTINGS = """\
-policies: iam
-routes: routes.yaml
-issuers:
-  - issuer: https://idp.example
-    audience: orders
-    algorithms: [HS256]
-    secret: {env: IAM_GUARD_TEST_SECRET}
-log: {logger: ""}
-gateway:
-  listen: 127.0.0.1:LISTEN
-  upstreams:
-    shop: {servers: ["http://127.0.0.1:SHOP"]}
-    orders: {servers: ["http://127.0.0.1:ORDERS"], credentials: true, host: inner.example}
-  routes:
-    - {host: shop.example, upstream: shop}
-    - {host: shop.example, path: /orders, upstream: orders}
-  limits: {drain_seconds: 20}
-"""
-ROUTES = """\
-version: 1
-routes:
-  GET /health: public
-  GET,POST /orders/{id}: {action: docs:Read, resource: "order/{id}"}
-  GET /orders: {action: docs:Read, resource: "order/all"}
-  GET /ordersome/{id}: {action: docs:Read, resource: "other/{id}"}
-  GET /documents/{id}: {action: docs:Read, resource: "document/{id}"}
-  WS /documents/{id}: {action: docs:Read, resource: "document/{id}"}
-"""
-READ = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "docs:Read", "Resource": "*"}}'
-
-
-class Talkative(App):
-    """Tells its clients more than it should, and waits where it is asked to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.go_on = threading.Event()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def more(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] += [(b"x-iam-debug-policy", b"secret"), (b"x-guard-principal", b"ann")]
-            await send(message)
-
-        if scope["path"] == "/documents/slow":
-            self.seen.append({"target": "/documents/slow"})
-            await asyncio.to_thread(self.go_on.wait)
-        await super().__call__(scope, receive, more)
-
-
-class Engine:
-    """The command, and what stands behind it."""
-
-    def __init__(self, settings: Path, port: int, shop: Talkative, orders: Talkative) -> None:
-        self.settings, self.port, self.shop, self.orders = settings, port, shop, orders
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "iam_guard", "gateway", "--config", str(settings), "--engine", "envoy"], cwd=ROOT,
-            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env=environment(settings.parent))
-        self.said: list[str] = []
-        self._reading = threading.Thread(target=self._read)
-        self._reading.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        self.said.extend(iter(self.process.stderr.readline, ""))
-
-    def wait(self) -> None:
-        wait_for(lambda: self.process.poll() is not None or "listens at" in "".join(self.said), "it listens")
-        assert self.process.poll() is None, "".join(self.said)
-
-    def end(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(SECONDS * 2)
-
-    def close(self) -> None:
-        self.shop.go_on.set()
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(SECONDS * 2)
-        self._reading.join()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-
-
-def environment(folder: Path) -> dict[str, str]:
-    temporary = folder / "tmp"
-    temporary.mkdir(exist_ok=True)
-    return {**os.environ, "IAM_GUARD_TEST_SECRET": SECRET, "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}
-
-
-def world(folder: Path, **numbers: int) -> Path:
-    (folder / "iam/users").mkdir(parents=True)
-    (folder / "iam/users/ann.json").write_text(READ)
-    (folder / "routes.yaml").write_text(ROUTES)
-    text = SETTINGS
-    for name, number in numbers.items():
-        text = text.replace(name, str(number))
-    (folder / "iam-guard.yaml").write_text(text)
-    return folder / "iam-guard.yaml"
-
-
-@contextmanager
-def running() -> Iterator[Engine]:
-    shop, orders, port = Talkative(), Talkative(), free_port()
-    with tempfile.TemporaryDirectory() as name, Serving(shop) as one, Serving(orders) as two:
-        settings = world(Path(name), LISTEN=port, SHOP=one.port, ORDERS=two.port)
-        engine = Engine(settings, port, shop, orders)
-        try:
-            engine.wait()
-            yield engine
-        finally:
-            engine.close()
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    with running() as found:
+    with shop_and_orders() as found:
         yield found
-
-
-def get(engine: Engine, target: str, headers: Any = (), host: str = "shop.example") -> int:
-    engine.shop.seen.clear()
-    engine.orders.seen.clear()
-    return http_call(engine.port, "GET", target, headers or list(bearer("ann").items()), host=host).status
 
 
 def targets(app: App) -> list[str]:
@@ -223,7 +98,7 @@ def test_a_policy_that_is_taken_away_counts_without_a_restart(engine: Engine) ->
 
 
 def test_what_runs_may_end_and_nothing_is_left_behind() -> None:
-    with running() as engine:
+    with shop_and_orders() as engine:
         found: list[int] = []
         headers = list(bearer("ann").items())
         slow = threading.Thread(target=lambda: found.append(
@@ -249,24 +124,14 @@ def _is_closing(engine: Engine) -> bool:
 
 
 def test_an_envoy_that_ends_by_itself_ends_the_command() -> None:
-    with running() as engine:
-        children = Path(f"/proc/{engine.process.pid}/task/{engine.process.pid}/children").read_text().split()
-        envoys = [int(pid) for pid in children if "envoy" in Path(f"/proc/{pid}/cmdline").read_text()]
-        assert len(envoys) == 1
-        os.kill(envoys[0], signal.SIGKILL)
-        assert engine.process.wait(SECONDS) == 1
-        engine._reading.join()
-        assert "Envoy has ended by itself" in "".join(engine.said)
-
-
-def command(settings: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "iam_guard", "gateway", "--config", str(settings), "--engine", "envoy",
-                           *more], cwd=ROOT, text=True, capture_output=True, timeout=SECONDS * 3, check=False,
-                          env=environment(settings.parent))
+    with shop_and_orders() as engine:
+        os.kill(engine.envoy(), signal.SIGKILL)
+        assert engine.ended() == 1
+        assert "Envoy has ended by itself" in engine.text
 
 
 def test_the_configuration_that_is_printed_is_one_to_envoy(tmp_path: Path) -> None:
-    printed = command(world(tmp_path, LISTEN=8080, SHOP=8001, ORDERS=8002), "--print-config")
+    printed = command(write_world(tmp_path, section(8001, 8002)), "--print-config")
     assert printed.returncode == 0, printed.stderr
     file = tmp_path / "envoy.yaml"
     file.write_text(printed.stdout)
@@ -278,28 +143,35 @@ def test_the_configuration_that_is_printed_is_one_to_envoy(tmp_path: Path) -> No
     assert SECRET not in printed.stdout
 
 
-@pytest.mark.parametrize(("change", "told"), [
-    (("  limits:", "  assertion: {keys: keys.json, issuer: https://gw.example}\n  limits:"), "assertion"),
-    (("host: inner.example}", "host: inner.example, max_message_bytes: 5}"), "max_message_bytes"),
-    (("host: inner.example}", "host: inner.example, stall_seconds: 5}"), "head_seconds"),
-    (("SHOP\"]", "SHOP\", \"https://127.0.0.1:1\"]"), "servers"),
-    (("gateway:", "edge: {path_mode: normalize}\ngateway:"), "path_mode"),
-    (("gateway:", "gatewai:"), "gatewai"),
-])
-def test_what_envoy_does_not_do_stops_the_start(tmp_path: Path, change: tuple[str, str], told: str) -> None:
-    settings = world(tmp_path)
-    text = settings.read_text()
-    assert change[0] in text
-    text = text.replace(*change)
-    for name, number in (("LISTEN", 8080), ("SHOP", 8001), ("ORDERS", 8002)):
-        text = text.replace(name, str(number))
-    settings.write_text(text)
-    refused = command(settings, "--check")
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"upstreams": {"a": {"servers": ["http://127.0.0.1:1", "https://127.0.0.1:1"]}}, "routes": []}, {}, "servers"),
+    ({"upstreams": {"a": {"servers": ["http://127.0.0.1:1"], "max_message_bytes": 5}}, "routes": []}, {},
+     "max_message_bytes"),
+    ({"upstreams": {"a": {"servers": ["http://127.0.0.1:1"], "stall_seconds": 5}}, "routes": []}, {}, "head_seconds"),
+    ({"tls": {"cert_file": "none.pem", "key_file": "none.pem"}}, {}, "cert_file"),
+    ({"assertion": {"keys": "none.json", "issuer": "https://gateway.example"}}, {}, "none.json"),
+    ({}, {"edge": {"path_mode": "normalize"}}, "path_mode"),
+    ({}, {"docs_public": True}, "docs_public"),
+    ({"gate": 1}, {}, "gate"),
+]
+
+
+@pytest.mark.parametrize(("gateway", "more", "told"), REFUSED)
+def test_what_envoy_does_not_do_stops_the_start(tmp_path: Path, gateway: dict[str, Any], more: dict[str, Any],
+                                                told: str) -> None:
+    refused = command(write_world(tmp_path, section(8001, 8002) | gateway, **more), "--check")
     assert refused.returncode == 1
     assert told in refused.stderr
     assert "iam-guard.yaml" in refused.stderr
 
 
+def test_statements_are_not_signed_for_an_envoy_that_asks_a_sidecar(tmp_path: Path) -> None:
+    made = section(8001, 8002, assertion={"keys": "keys.json", "issuer": "https://gateway.example"})
+    refused = command(write_world(tmp_path, made), "--print-config")
+    assert refused.returncode == 1
+    assert "asks a sidecar sends no signed statements" in refused.stderr
+
+
 def test_good_settings_are_checked_without_a_start(tmp_path: Path) -> None:
-    checked = command(world(tmp_path, LISTEN=free_port(), SHOP=8001, ORDERS=8002), "--check")
+    checked = command(write_world(tmp_path, section(8001, 8002)), "--check")
     assert (checked.returncode, checked.stdout) == (0, ""), checked.stderr

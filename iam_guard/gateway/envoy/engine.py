@@ -1,0 +1,150 @@
+"""A gateway whose engine is an Envoy: both run, are asked how they are, take up new settings, and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from iam_guard.asgi.reload import stamp
+from iam_guard.asgi.serving import serving
+from iam_guard.errors import ConfigurationError, Fault, UnavailableError
+from iam_guard.gateway.envoy.process import EnvoyProcess
+from iam_guard.gateway.envoy.version import Version
+from iam_guard.gateway.protocol import ConnectionRules
+from iam_guard.gateway.reload import Generation, Reloading
+from iam_guard.gateway.settings import GatewaySettings
+from iam_guard.gateway.status import StatusApp
+
+_LOOK_SECONDS = 0.5
+_STATUS_GRACE = 1
+
+
+class EnvoyEngine:
+    """Runs everything.
+
+    Args:
+        load: Makes a version of the settings as they are now; the first one is at hand.
+        first: That one.
+        process: The Envoy that the versions are delivered to.
+        status: The socket of the status address; ``None`` for none.
+    """
+
+    def __init__(self, load: Callable[[], Version], first: Version, process: EnvoyProcess,
+                 status: socket.socket | None) -> None:
+        self._gateway = Reloading(Generation(first), lambda: self._compatible(load()))
+        self._process = process
+        self._status = status
+        limits = first.settings.limits
+        self._rules = ConnectionRules(limits.head_seconds, limits.body_seconds, 0)
+
+    @property
+    def _settings(self) -> GatewaySettings:
+        return self._gateway.generation.loaded.settings
+
+    async def serve(self, on_ready: Callable[[str], None]) -> None:
+        """Serve until told to stop: SIGTERM or SIGINT stops, SIGHUP or a changed file reloads.
+
+        Args:
+            on_ready: Told where Envoy listens, when requests are served.
+
+        Raises:
+            UnavailableError: it does not start, or Envoy ends by itself.
+        """
+        stop, wanted = asyncio.Event(), asyncio.Event()
+        async with contextlib.AsyncExitStack() as running:
+            if self._status is not None:
+                await running.enter_async_context(serving((self._status_config(), self._status)))
+            await running.enter_async_context(self._running())
+            running.enter_context(_signals(stop, wanted))
+            on_ready(await self._process.admin.address())
+            reloading = asyncio.create_task(self._reload_when(wanted))
+            running.push_async_callback(_cancelled, reloading)
+            await self._until(stop)
+            self._rules.ending = True
+            await self._process.settle(self._settings.limits.settle_seconds)
+
+    @contextlib.asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        """The guard and Envoy, which is stopped first: it asks the guard until then."""
+        try:
+            await self._gateway.generation.start()
+        except BaseException:
+            await self._process.stop(0)
+            raise
+        try:
+            yield
+        finally:
+            await self._process.stop(self._settings.limits.drain_seconds)
+            await self._gateway.close()
+
+    def _status_config(self) -> uvicorn.Config:
+        return uvicorn.Config(StatusApp(self._gateway, self._rules), interface="asgi3", lifespan="off", ws="none",
+                              log_config=None, access_log=False, proxy_headers=False, server_header=False,
+                              timeout_graceful_shutdown=_STATUS_GRACE)
+
+    def _compatible(self, fresh: Version) -> Version:
+        refuse_lasting(self._settings, fresh.settings)
+        return fresh
+
+    async def _reload_when(self, wanted: asyncio.Event) -> None:
+        """Reload when somebody wants it, or a file is another one than before."""
+        seen = stamp(self._gateway.generation.loaded.files)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await wanted.wait()
+            now = stamp(self._gateway.generation.loaded.files)
+            if wanted.is_set() or now != seen:
+                wanted.clear()
+                await self._gateway.reload()
+                seen = now
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        ended, told = asyncio.create_task(self._process.wait()), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            told.cancel()
+            ended.cancel()
+        if not stop.is_set():
+            raise UnavailableError("Envoy has ended by itself; its log says why")
+
+
+def refuse_lasting(running: GatewaySettings, wanted: GatewaySettings) -> None:
+    """Refuse settings that need another Envoy, since it reads them only when it starts.
+
+    Raises:
+        ConfigurationError: with all of them that differ.
+    """
+    lasting: dict[str, tuple[Any, Any]] = {
+        name: (getattr(running, name), getattr(wanted, name)) for name in ("listen", "status", "workers")}
+    lasting |= {f"limits/{name}": (getattr(running.limits, name), getattr(wanted.limits, name))
+                for name in ("max_connections", "linger_seconds")}
+    if faults := [Fault(f"'{name}' cannot change while Envoy runs", "start the gateway anew", f"/gateway/{name}")
+                  for name, (before, now) in lasting.items() if before != now]:
+        raise ConfigurationError(faults)
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event, wanted: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    meanings = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: wanted}
+    for number, event in meanings.items():
+        loop.add_signal_handler(number, event.set)
+    try:
+        yield
+    finally:
+        for number in meanings:
+            loop.remove_signal_handler(number)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

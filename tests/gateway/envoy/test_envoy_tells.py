@@ -1,0 +1,132 @@
+"""What a real Envoy tells upstreams of callers, and what it tells operators of itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+
+import jwt
+import pytest
+from envoy_engine import Engine, command, get, section, shop_and_orders, write_world
+from forward_client import SECONDS, http_call
+from sidecar_process import bearer
+
+from iam_guard.sts.key_file import SigningKeyFile
+
+ANN = "arn:app:iam::000000000000:user/ann"
+ISSUER = "https://gateway.example"
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    keys = tmp_path_factory.mktemp("keys") / "keys.json"
+    SigningKeyFile(keys).make(int(time.time()))
+    more = {"assertion": {"keys": str(keys), "issuer": ISSUER, "seconds": 30}}
+    with shop_and_orders(more, names={"orders": "orders 100% ä"}) as found:
+        yield found
+
+
+def claims(engine: Engine, text: str, audience: str) -> dict[str, object]:
+    """What a statement says, checked as an upstream does: with the keys that are served."""
+    keys = jwt.PyJWKSet.from_dict(json.loads(engine.status("/jwks.json").body))
+    key = keys[jwt.get_unverified_header(text)["kid"]]
+    found: dict[str, object] = jwt.decode(text, key, ["EdDSA"], audience=audience, issuer=ISSUER,
+                                          options={"require": ["iss", "aud", "sub", "iat", "exp"]})
+    return found
+
+
+@pytest.mark.parametrize(("target", "upstream"), [("/documents/1", "shop"), ("/orders/1", "orders 100% ä"),
+                                                  ("/ordersome/1", "shop")])
+def test_an_upstream_gets_a_statement_that_is_for_it_and_can_be_checked(engine: Engine, target: str,
+                                                                       upstream: str) -> None:
+    assert get(engine, target) == 200
+    (text,) = engine.apps[upstream.partition(" ")[0]].header("x-guard-assertion")
+    said = claims(engine, text, upstream)
+    assert (said["sub"], said["account"]) == (ANN, "000000000000")
+    assert int(str(said["exp"])) - int(str(said["iat"])) == 30
+
+
+@pytest.mark.parametrize("name", ["X-Guard-Assertion", "x-guard-assertion", "X_Guard_Assertion", "X.Guard.Assertion",
+                                  "X-Guard_Assertion", "X-Guard-Upstream", "X_Guard_Upstream", "X!Guard!Upstream"])
+def test_what_a_client_says_in_its_place_reaches_nobody(engine: Engine, name: str) -> None:
+    """Promise S9: in any spelling that an application may take for it."""
+    sent = [*bearer("ann").items(), (name, "orders"), (name, "forged")]
+    assert get(engine, "/documents/1", sent) == 200
+    assert len(engine.shop.header("x-guard-assertion")) == 1
+    assert claims(engine, engine.shop.header("x-guard-assertion")[0], "shop")["sub"] == ANN
+    assert "forged" not in json.dumps(engine.shop.seen)
+    assert engine.shop.header("x-guard-upstream") == []
+
+
+def test_connection_names_no_header_away_that_is_ours(engine: Engine) -> None:
+    sent = [*bearer("ann").items(), ("Connection", "close, X-Guard-Assertion, X-Guard-Principal, X-Guard-Upstream")]
+    assert get(engine, "/documents/1", sent) in (200, 400, 403)
+    if engine.shop.seen:
+        assert len(engine.shop.header("x-guard-assertion")) == 1
+        assert engine.shop.header("x-guard-principal") == [ANN]
+
+
+def test_nothing_is_stated_about_nobody(engine: Engine) -> None:
+    assert get(engine, "/health", [("Accept", "*/*"), ("X-Guard-Assertion", "forged")]) == 200
+    assert engine.shop.header("x-guard-assertion") in ([], [""])
+
+
+def test_where_a_request_came_from_is_written_anew(engine: Engine) -> None:
+    sent = [*bearer("ann").items(), ("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Host", "evil.example"),
+            ("X-Forwarded-Proto", "https"), ("Forwarded", "for=6.6.6.6"), ("X-Forwarded-For", "7.7.7.7")]
+    assert get(engine, "/orders/1", sent) == 200
+    told = {name: engine.orders.header(name) for name in ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+                                                          "forwarded")}
+    assert told == {"x-forwarded-for": ["127.0.0.1"], "x-forwarded-host": ["shop.example"],
+                    "x-forwarded-proto": ["http"], "forwarded": []}
+
+
+@pytest.mark.parametrize("host", ["shop.example.", "SHOP.example", "shop.example:8080"])
+def test_spellings_of_a_host_lead_to_the_same_upstream(engine: Engine, host: str) -> None:
+    """Threat G17: the guard takes them for one."""
+    assert get(engine, "/documents/1", host=host) == 200
+    assert claims(engine, engine.shop.header("x-guard-assertion")[0], "shop")["sub"] == ANN
+
+
+def test_a_host_that_is_not_served_is_misdirected(engine: Engine) -> None:
+    """RFC 9110 section 15.5.20, as from the gateway's own engine; a stranger is not told."""
+    assert get(engine, "/documents/1", host="other.example") == 421
+    assert get(engine, "/documents/1", [("Accept", "*/*")], host="other.example") == 401
+
+
+def test_the_status_tells_that_it_serves(engine: Engine) -> None:
+    assert engine.status("/healthz").status == 200
+    ready = engine.status("/readyz")
+    assert (ready.status, json.loads(ready.body)["ready"]) == (200, True)
+    assert engine.status("/jwks.json").header("cache-control") == "public, max-age=300"
+    assert engine.status("/nothing").status == 404
+    assert engine.status("/readyz", "POST").status == 405
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/jwks.json", "/stats", "/config_dump", "/quitquitquit"])
+def test_the_status_and_the_administration_are_not_where_clients_are(engine: Engine, path: str) -> None:
+    assert http_call(engine.port, "GET", path, bearer("ann").items()).status == 403
+    assert engine.shop.seen == []
+
+
+def test_nobody_else_reaches_the_administration(engine: Engine) -> None:
+    (folder,) = (engine.settings.parent / "tmp").iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "admin.sock").stat().st_mode & 0o777 == 0o600
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.settimeout(SECONDS)
+        opened.connect(str(folder / "admin.sock"))
+        opened.sendall(b"GET /ready HTTP/1.1\r\nHost: envoy\r\nConnection: close\r\n\r\n")
+        assert b"LIVE" in opened.recv(65_536)
+
+
+def test_statements_can_have_another_header(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("named")
+    SigningKeyFile(folder / "keys.json").make(int(time.time()))
+    made = section(8001, 8002, assertion={"keys": "keys.json", "issuer": ISSUER, "header": "X-Caller"})
+    checked = command(write_world(folder, made), "--check")
+    assert checked.returncode == 0, checked.stderr
+    assert re.search("nothing is wrong", checked.stderr)
