@@ -12,7 +12,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 MakeWatch = Callable[["HTTPExchange | SocketExchange"], Watch | None]
 
 #: Headers, as applications write them, that say nothing about caches; for speed only.
-_UNRELATED = frozenset({b"content-type", b"content-length", b"content-language", b"date", b"etag", b"location"})
+_UNRELATED = frozenset({b"content-type", b"content-length", b"content-language", b"content-encoding", b"date", b"etag",
+                        b"location", b"last-modified", b"accept-ranges", b"server", b"set-cookie", b"x-request-id"})
 _PRIVATE = (b"cache-control", b"private, no-store")
 
 
