@@ -125,13 +125,13 @@ def _checked(settings: Settings, *, guard_tells: bool = True) -> Checked:
     return Checked(settings, section, guard_settings(settings, section).build(), found.assertions)
 
 
-def _around(checked: Checked, guard: Address, *, workers: int = 0, runs: bool = False) -> Surroundings:
+def _around(checked: Checked, guard: Address, *, workers: int = 0, version: str = "") -> Surroundings:
     values, wiring = checked.settings.values, checked.wiring
     secret = {name.lower() for name in (*_SECRET, *wiring.callers.vary)} - {"cookie"}
     own = (*values.caller_headers.names, *wiring.settings.edge.identity_headers)
     body_bytes = _BODY_BYTES if values.signed_requests is not None else 0
-    return Surroundings(guard, own, tuple(sorted(secret)), body_bytes, workers=workers, guard_tells=runs,
-                        versioned=runs)
+    return Surroundings(guard, own, tuple(sorted(secret)), body_bytes, workers=workers,
+                        guard_tells=bool(version), version=version)
 
 
 def _version(checked: Checked, delivery: Delivery, socket: Path, workers: int) -> Version:
@@ -146,7 +146,7 @@ def _version(checked: Checked, delivery: Delivery, socket: Path, workers: int) -
     telling = Telling(assertions, section.assertion.header if section.assertion else "")
     asker = Asker(wiring.judge(), settings.values.caller_headers, wiring.edge, telling)
     door = GrpcServer(Checks(asker, lambda: wiring.refresher.is_ready), GrpcDoor(f"unix:{socket}"))
-    config = envoy_config(section, _around(checked, Address(path=str(socket)), workers=workers, runs=True))
+    config = envoy_config(section, _around(checked, Address(path=str(socket)), workers=workers, version=socket.stem))
     return Version(section, _serves_nobody, lambda: wiring.refresher.is_ready,
                    assertions.jwks if assertions else None, watched_files(settings, section), config=config,
                    guard=(wiring.authenticator, *wiring.parts, door), delivery=delivery)

@@ -6,8 +6,10 @@ Envoy can end it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -36,13 +38,25 @@ class Admin:
         Args:
             names: In full.
         """
-        told = await self._ask("GET", f"/stats?filter=^({'|'.join(names)})$&format=json")
+        known = await self._counted("|".join(map(re.escape, names)))
+        return None if known is None else tuple(known.get(name, 0) for name in names)
+
+    async def total(self, pattern: str) -> int | None:
+        """Several of them together; ``None`` when it does not answer.
+
+        Args:
+            pattern: A regular expression for their names.
+        """
+        known = await self._counted(pattern)
+        return None if known is None else sum(known.values())
+
+    async def _counted(self, pattern: str) -> dict[str, int] | None:
+        told = await self._ask("GET", f"/stats?{urlencode({'filter': f'^({pattern})$', 'format': 'json'})}")
         try:
             stats: list[Any] = msgspec.json.decode(told)["stats"]
-            known = {one["name"]: int(one["value"]) for one in stats if "name" in one}
+            return {one["name"]: int(one["value"]) for one in stats if "name" in one}
         except (msgspec.DecodeError, KeyError, TypeError, ValueError):
             return None
-        return tuple(known.get(name, 0) for name in names)
 
     async def address(self) -> str:
         """Where it listens, ``HOST:PORT`` or ``unix:PATH``; empty when it does not tell."""

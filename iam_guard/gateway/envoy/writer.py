@@ -19,6 +19,8 @@ from iam_guard.gateway.settings import GatewaySettings, TLSSettings
 #: Bytes of a connection that wait in Envoy at most; its default is meant for the inside of a network.
 _BUFFER = 65_536
 _HEADERS_KILOBYTES = 60
+#: Under which name Envoy counts what clients do.
+CLIENTS = "clients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Surroundings:
         authorities: The file of the system's certificate authorities; by default where OpenSSL looks.
         workers: Threads that serve; 0 for what the settings say.
         guard_tells: The guard tells upstreams where requests came from, and signs who called for which of them.
-        versioned: Clusters get names that no other version of them has.
+        version: A name for what is written, which is to stand beside other versions: clusters get names that no other
+            version of them has, and connections are counted under this one.
     """
 
     guard: Address
@@ -43,7 +46,7 @@ class Surroundings:
     authorities: str = ""
     workers: int = 0
     guard_tells: bool = False
-    versioned: bool = False
+    version: str = ""
 
 
 def envoy_config(settings: GatewaySettings, around: Surroundings) -> Shape:
@@ -62,7 +65,7 @@ def envoy_config(settings: GatewaySettings, around: Surroundings) -> Shape:
     if faults:
         raise ConfigurationError(faults)
     guard = guard_cluster(around.guard)
-    if around.versioned:
+    if around.version:
         clusters, guard = {name: versioned(one) for name, one in clusters.items()}, versioned(guard)
     names = {name: one["name"] for name, one in clusters.items()}
     return {
@@ -75,6 +78,16 @@ def envoy_config(settings: GatewaySettings, around: Surroundings) -> Shape:
                                   ".DownstreamConnectionsConfig",
                                   max_active_downstream_connections=settings.limits.max_connections * workers)}]},
     }
+
+
+def connections(config: Shape) -> str:
+    """What Envoy calls the number of connections of clients that a configuration serves.
+
+    Args:
+        config: As :func:`envoy_config` writes it.
+    """
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    return f"http.{manager['stat_prefix']}.downstream_cx_active"
 
 
 def _clusters(settings: GatewaySettings, around: Surroundings, workers: int, faults: list[Fault]) -> dict[str, Shape]:
@@ -107,7 +120,8 @@ def _manager(settings: GatewaySettings, around: Surroundings, clusters: Mapping[
                     certificates=bool(tls and tls.client_ca_file))
     return typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        stat_prefix="clients", codec_type="AUTO" if tls else "HTTP1", server_header_transformation="PASS_THROUGH",
+        stat_prefix=f"{CLIENTS}.{around.version}" if around.version else CLIENTS,
+        codec_type="AUTO" if tls else "HTTP1", server_header_transformation="PASS_THROUGH",
         use_remote_address=True, scheme_header_transformation={"scheme_to_overwrite": "https" if tls else "http"},
         # The path goes on as it came, and the guard refuses every one that could be read in two ways.
         normalize_path=False, merge_slashes=False, path_with_escaped_slashes_action="KEEP_UNCHANGED",

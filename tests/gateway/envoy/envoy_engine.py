@@ -149,10 +149,10 @@ def write_settings(folder: Path, gateway: Mapping[str, Any], **more: Any) -> Pat
     return (folder / "settings.new").replace(folder / "iam-guard.yaml")
 
 
-def write_world(folder: Path, gateway: Mapping[str, Any], **more: Any) -> Path:
+def write_world(folder: Path, gateway: Mapping[str, Any], policies_text: str = READ, **more: Any) -> Path:
     """Policies, routes and settings."""
     (folder / "iam/users").mkdir(parents=True)
-    (folder / "iam/users/ann.json").write_text(READ)
+    (folder / "iam/users/ann.json").write_text(policies_text)
     (folder / "routes.yaml").write_text(ROUTES)
     return write_settings(folder, gateway, **more)
 
