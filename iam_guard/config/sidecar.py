@@ -222,7 +222,8 @@ class _Making:
 
     def _ext_authz_http(self) -> ASGIApp:
         return make_http_app(self._asker("ext_authz_http"), self.plan.told.ext_authz_http or HttpDoor(),
-                             self.wiring.edge, unix=self.plan.address("ext_authz_http").is_unix)
+                             self.wiring.edge, unix=self.plan.address("ext_authz_http").is_unix,
+                             listed=self.plan.values.context.headers)
 
     def _ext_authz_grpc(self) -> None:
         from iam_guard.sidecar.ext_authz.checks import Checks  # brings the libraries of an extra

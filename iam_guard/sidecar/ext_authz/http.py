@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from iam_guard.asgi.types import Message, Receive, Scope, Send
@@ -37,10 +37,13 @@ class HttpApp:
         asker: Decides.
         door: How Envoy calls, and who may.
         unix: The listener is a Unix socket, where callers have no address.
+        listed: Headers that policies read. Envoy makes one of several with a name, so each is read as a list (RFC 9110
+            section 5.3): a value that is denied is not hidden by another one beside it.
     """
 
-    def __init__(self, asker: Asker, door: HttpDoor, *, unix: bool = False) -> None:
+    def __init__(self, asker: Asker, door: HttpDoor, *, unix: bool = False, listed: Iterable[str] = ()) -> None:
         self._asker = asker
+        self._listed = frozenset(name.lower().encode("latin-1") for name in listed)
         self._unix = unix
         self._door = door
         self._peers = TrustedProxies(door.peers)
@@ -81,6 +84,8 @@ class HttpApp:
         client, scheme, websocket = self._described(scope, fields)
         kept = tuple([field for field in fields if field[0] not in _OF_THE_CALL
                       and not _CERTIFICATES.fullmatch(field[0].replace(b"_", b"-"))])
+        if self._listed:
+            kept = tuple(_apart(kept, self._listed))
         return OriginalRequest(scope["method"], self._target(scope), scheme, host, client, kept,
                                scope.get("http_version", "1.1"), websocket)
 
@@ -106,6 +111,15 @@ class HttpApp:
             raise unclear(f"its call is not below '{self._door.path_prefix}/'")
         query: bytes = scope.get("query_string") or b""
         return target + b"?" + query if query else target
+
+
+def _apart(fields: Fields, listed: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The fields, with a field for each value of those that are lists."""
+    for name, value in fields:
+        if name in listed and b"," in value:
+            yield from ((name, one.strip()) for one in value.split(b","))
+        else:
+            yield name, value
 
 
 def _one(fields: Fields, name: bytes) -> bytes:
@@ -158,7 +172,8 @@ def _to_remove(answer: Answer) -> list[bytes]:
     return [*empty, *(name.encode("latin-1") for name in answer.remove)]
 
 
-def make_http_app(asker: Asker, door: HttpDoor, edge: EdgeSettings, *, unix: bool = False) -> HttpApp:
+def make_http_app(asker: Asker, door: HttpDoor, edge: EdgeSettings, *, unix: bool = False,
+                  listed: Iterable[str] = ()) -> HttpApp:
     """The application for a listener of its own.
 
     Args:
@@ -166,9 +181,10 @@ def make_http_app(asker: Asker, door: HttpDoor, edge: EdgeSettings, *, unix: boo
         door: How Envoy calls, and who may.
         edge: What the asker was made with.
         unix: The listener is a Unix socket, where callers have no address.
+        listed: Headers that policies read.
 
     Raises:
         ConfigurationError: the guard would decide on another path than Envoy sends on.
     """
     refuse_other_path(edge)
-    return HttpApp(asker, door, unix=unix)
+    return HttpApp(asker, door, unix=unix, listed=listed)
