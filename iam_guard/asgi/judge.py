@@ -81,16 +81,28 @@ class Judge:
         except Exception as error:
             return self._failed(error, request, scope)
 
-    def judge_at_once(self, scope: Mapping[str, Any]) -> Admission | Denial | None:
-        """What :meth:`judge` says, where nothing has to be waited for.
+    def judge_at_once(self, scopes: Sequence[Mapping[str, Any]]) -> list[Admission | Denial | None]:
+        """What :meth:`judge` says of several requests, where nothing has to be waited for and no application runs.
+
+        Each is judged for itself. They are taken through every step together, since a step that has just been done is
+        done again in half the time.
 
         Returns:
             ``None``, with nothing done, for a request that only :meth:`judge` can judge.
         """
-        request: HTTPRequest | None = None
+        taken = [self._taken(scope) for scope in scopes]
+        return [one if isinstance(one, Denial) else self._known(one, scope)
+                for one, scope in zip(taken, scopes, strict=True)]
+
+    def _taken(self, scope: Mapping[str, Any]) -> HTTPRequest | Denial:
         try:
-            request = self._snapshot(scope)
-            return self._known(request, scope)
+            return self._snapshot(scope)
+        except Exception as error:
+            return self._failed(error, None, scope)
+
+    def _known(self, request: HTTPRequest, scope: Mapping[str, Any]) -> Admission | Denial | None:
+        try:
+            return self._judged_at_once(request)
         except Exception as error:
             return self._failed(error, request, scope)
 
@@ -105,7 +117,7 @@ class Judge:
             _logger.exception("a request is denied because of an error")
         return self.denials.of_error(error, request, sent=_as_sent(scope))
 
-    def _known(self, request: HTTPRequest, scope: Mapping[str, Any]) -> Admission | Denial | None:
+    def _judged_at_once(self, request: HTTPRequest) -> Admission | Denial | None:
         """The verdict on a request whose credentials were accepted before and still count."""
         rules = self._rules
         if rules.resolver is not None or request.method == "OPTIONS":
@@ -116,7 +128,9 @@ class Judge:
         principal = remembered(rules.authenticator, request)
         if principal is None:
             return None
-        caller = self._caller(principal, request, scope, match.route.template)
+        context = request_keys(request, http_headers=rules.http_headers, http_query=rules.http_query)
+        caller = InformedCaller(principal, request, context, {}, route=match.route.template)
+        current_caller.set(caller)
         given = match.context(request, principal.context)
         questions = [Question(action, resource, given) for action, resource in match.checks(request, principal.context)]
         return self._begun(caller, questions, request)

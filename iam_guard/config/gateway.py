@@ -79,7 +79,9 @@ def make_gateway(settings: Settings, *, clock: Callable[[], float] = time.time) 
     wiring = guard_settings(settings, section).build()
     header = section.assertion.header if section.assertion else ""
     passing = Passing(settings.values.caller_headers, assertions, header, wiring.callers.vary)
-    balances = {name: _balance(name, section.upstreams[name], found, passing.own_headers)
+    # A client cannot take back, through Connection, what a policy was told.
+    kept = (*passing.own_headers, *settings.values.context.headers)
+    balances = {name: _balance(name, section.upstreams[name], found, kept)
                 for name, found in servers.items()}
     app = GatewayApp(Routing((rule, balances[rule.upstream]) for rule in section.rules), passing,
                      section.limits.max_body_bytes)

@@ -127,7 +127,8 @@ class EdgeSettings:
     def _keeps(self, name: bytes, trusted: bool) -> bool:
         if self.is_reserved(name):
             return False
-        name = canonical_name(name)
+        sent, name = name, canonical_name(name)
+        trusted = trusted and _is_written_so(sent, name)
         if name.startswith(b"x-forwarded-"):
             return trusted and self.forwarded == "x-forwarded"
         if name == b"forwarded":
@@ -146,6 +147,15 @@ class EdgeSettings:
     def with_identity_headers(self, names: Iterable[str]) -> EdgeSettings:
         """The same settings, with further names that the guard itself sets."""
         return replace(self, identity_headers=(*self.identity_headers, *names))
+
+
+def _is_written_so(sent: bytes, canonical: bytes) -> bool:
+    """Whether a proxy writes a name like this: with dashes, and those of mod_ssl with underscores.
+
+    Other spellings are its client's, which it passes on since it does not know them for what it writes itself.
+    """
+    sent = sent.lower()
+    return sent == canonical or (canonical.startswith(b"ssl-") and sent == canonical.replace(b"-", b"_"))
 
 
 def _faults(settings: EdgeSettings) -> Iterable[Fault]:

@@ -100,6 +100,8 @@ class HTTPRequest(msgspec.Struct, frozen=True, eq=False):
         raw = scope.get("raw_path")
         if len(raw or scope["path"]) + len(query) >= edge.max_target_bytes:
             raise RequestRefusedError("The request target is too long.", status=414, code="target-too-long")
+        if b"#" in query:
+            raise refused("The query holds a fragment.")
         fields = scope["headers"]
         if type(fields) not in _SEQUENCES or not _PAIRS.issuperset(map(type, fields)):
             fields = [(name, value) for name, value in fields]

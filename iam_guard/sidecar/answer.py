@@ -7,7 +7,7 @@ the judge that admits a request becomes 200.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -92,26 +92,36 @@ class Asker:
         finally:
             current_caller.set(before)
 
-    def ask_at_once(self, original: OriginalRequest) -> Answer | None:
-        """What :meth:`ask` says, where nothing has to be waited for. Never raises: an error closes the door.
+    def ask_at_once(self, originals: Sequence[OriginalRequest]) -> list[Answer | None]:
+        """What :meth:`ask` says of several requests, where nothing has to be waited for. Never raises.
 
         Args:
-            original: What the client sent.
+            originals: What clients sent. Bodies are not looked at: who signed one has to be waited for.
 
         Returns:
             ``None``, with nothing done, for a request that only :meth:`ask` can answer.
         """
         before = current_caller.get()
         try:
-            verdict = self._judge.judge_at_once(original.scope())
-            if verdict is None:
-                return None
-            return self._admitted(verdict, original) if isinstance(verdict, Admission) else _denied(verdict)
+            verdicts = self._judge.judge_at_once([original.scope() for original in originals])
+            return [self._said(*one) for one in zip(verdicts, originals, strict=True)]
+        except Exception:
+            _logger.exception("requests are denied because of an error")
+            return [_denied(unavailable()) for _ in originals]
+        finally:
+            current_caller.set(before)
+
+    def _said(self, verdict: Admission | Denial | None, original: OriginalRequest) -> Answer | None:
+        if verdict is None:
+            return None
+        if isinstance(verdict, Denial):
+            return _denied(verdict)
+        try:
+            current_caller.set(verdict.caller)
+            return self._admitted(verdict, original)
         except Exception:
             _logger.exception("a request is denied because of an error")
             return _denied(unavailable())
-        finally:
-            current_caller.set(before)
 
     def refuse(self, error: Exception) -> Answer:
         """The answer to a call that does not say what it is about; it is recorded and counted like any denial.

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 
 from iam_guard.errors import RequestRefusedError, UnavailableError
 from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
 from iam_guard.sidecar.ext_authz import messages
-from iam_guard.sidecar.ext_authz.parsing import described
+from iam_guard.sidecar.ext_authz.http2.calls import OK, UNAVAILABLE, Reply
+from iam_guard.sidecar.ext_authz.parsing import by_protobuf
 from iam_guard.sidecar.ext_authz.reading import original_of
+from iam_guard.sidecar.ext_authz.usual import UsualMessages
 from iam_guard.sidecar.ext_authz.writing import response_of
+from iam_guard.sidecar.original import OriginalRequest
+
+_logger = logging.getLogger("iam_guard")
+#: How a call ends about which nothing can be decided.
+UNDECIDED = Reply(UNAVAILABLE, why="access cannot be decided at the moment")
 
 
 class Checks:
@@ -23,6 +31,7 @@ class Checks:
     def __init__(self, asker: Asker, is_ready: Callable[[], bool]) -> None:
         self._asker = asker
         self._is_ready = is_ready
+        self._usual = UsualMessages()
 
     async def check(self, request: bytes) -> bytes:
         """The ``CheckResponse`` to a ``CheckRequest``.
@@ -34,26 +43,35 @@ class Checks:
             UnavailableError: nothing can be decided. The call has to end with an error, which keeps Envoy closed.
         """
         try:
-            original, body = original_of(described(request))
+            original, body = self._original(request)
         except RequestRefusedError as error:
             return _message(self._asker.refuse(error))
         return _message(await self._asker.ask(original, body))
 
-    def check_at_once(self, request: bytes) -> bytes | None:
-        """The same, where it takes no waiting; ``None``, with nothing done, where it does.
+    def at_once(self, requests: Sequence[bytes]) -> list[Reply | None]:
+        """The same for several calls, where it takes no waiting; each is answered for itself. Never raises.
 
         Args:
-            request: As it came.
+            requests: As they came.
 
-        Raises:
-            UnavailableError: nothing can be decided.
+        Returns:
+            ``None``, with nothing done, for one that takes waiting.
         """
+        asked = [self._asked(request) for request in requests]
+        answers = iter(self._asker.ask_at_once([one for one in asked if isinstance(one, OriginalRequest)]))
+        return [_reply(next(answers) if isinstance(one, OriginalRequest) else one) for one in asked]
+
+    def _asked(self, request: bytes) -> OriginalRequest | Answer:
+        """The request of the client, or the answer to a call that does not tell it."""
         try:
-            original, _ = original_of(described(request))
-        except RequestRefusedError as error:
-            return _message(self._asker.refuse(error))
-        answer = self._asker.ask_at_once(original)
-        return None if answer is None else _message(answer)
+            return self._original(request)[0]
+        except Exception as error:
+            if not isinstance(error, RequestRefusedError):
+                _logger.exception("a call for external authorization is denied because of an error")
+            return self._asker.refuse(error)
+
+    def _original(self, request: bytes) -> tuple[OriginalRequest, bytes | None]:
+        return original_of(self._usual.read(request) or by_protobuf(request))
 
     def health(self, request: bytes) -> bytes | None:
         """The ``HealthCheckResponse`` to a ``HealthCheckRequest``; ``None``: it asks for no service of this door."""
@@ -72,3 +90,15 @@ def _message(answer: Answer) -> bytes:
     if told.status == 503:
         raise UnavailableError("access cannot be decided at the moment")
     return response_of(told)
+
+
+def _reply(answer: Answer | None) -> Reply | None:
+    if answer is None:
+        return None
+    try:
+        return Reply(OK, _message(answer))
+    except UnavailableError:
+        return UNDECIDED
+    except Exception:
+        _logger.exception("a call for external authorization is denied because of an error")
+        return UNDECIDED

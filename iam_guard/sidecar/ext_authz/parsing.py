@@ -1,4 +1,4 @@
-"""``CheckRequest`` messages: the usual ones in a short way, all others by protobuf."""
+"""``CheckRequest`` messages of any shape, read by protobuf."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 from iam_guard.sidecar.ext_authz import messages
 from iam_guard.sidecar.ext_authz.described import Described
 from iam_guard.sidecar.ext_authz.reading import unclear
-from iam_guard.sidecar.ext_authz.usual import usual
 from iam_guard.sidecar.original import Fields
 
 
-def described(message: bytes) -> Described:
+def by_protobuf(message: bytes) -> Described:
     """What a ``CheckRequest`` says.
 
     Args:
@@ -20,11 +19,6 @@ def described(message: bytes) -> Described:
     Raises:
         RequestRefusedError: it is none, or tells its headers in two ways.
     """
-    return usual(message) or by_protobuf(message)
-
-
-def by_protobuf(message: bytes) -> Described:
-    """The same, for a message of any shape."""
     try:
         check: Any = messages.CheckRequest.FromString(message)
     except messages.DecodeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,12 +13,11 @@ from iam_guard.asgi.listening import let_go, open_socket, read_address
 from iam_guard.errors import UnavailableError
 from iam_guard.http.address import TrustedProxies
 from iam_guard.sidecar.ext_authz import messages
-from iam_guard.sidecar.ext_authz.checks import Checks
-from iam_guard.sidecar.ext_authz.http2.calls import NOT_FOUND, OK, UNAVAILABLE, UNIMPLEMENTED, Call, Reply
+from iam_guard.sidecar.ext_authz.checks import UNDECIDED, Checks
+from iam_guard.sidecar.ext_authz.http2.calls import NOT_FOUND, OK, UNIMPLEMENTED, Call, Reply
 from iam_guard.sidecar.ext_authz.http2.connection import Connection
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor
 
-_UNDECIDED = Reply(UNAVAILABLE, why="access cannot be decided at the moment")
 _LOOK_AGAIN = 0.02
 
 
@@ -92,18 +92,16 @@ class GrpcServer:
     def _connection(self) -> Connection:
         return Connection(self, self._may_ask, self._connections)
 
-    def at_once(self, call: Call) -> Reply | None:
+    def at_once(self, calls: Sequence[Call]) -> list[Reply | None]:
         """See :class:`~iam_guard.sidecar.ext_authz.http2.answering.Answering`."""
-        if call.method == messages.CHECK:
-            try:
-                found = self._checks.check_at_once(call.message)
-            except UnavailableError:
-                return _UNDECIDED
-            return None if found is None else Reply(OK, found)
-        if call.method == messages.HEALTH_CHECK:
-            found = self._checks.health(call.message)
-            return Reply(NOT_FOUND, why="no such service") if found is None else Reply(OK, found)
-        return Reply(UNIMPLEMENTED, why="no such method")
+        checked = iter(self._checks.at_once([call.message for call in calls if call.method == messages.CHECK]))
+        return [next(checked) if call.method == messages.CHECK else self._other(call) for call in calls]
+
+    def _other(self, call: Call) -> Reply:
+        if call.method != messages.HEALTH_CHECK:
+            return Reply(UNIMPLEMENTED, why="no such method")
+        found = self._checks.health(call.message)
+        return Reply(NOT_FOUND, why="no such service") if found is None else Reply(OK, found)
 
     async def answer(self, call: Call) -> Reply:
         """The answer to a check that has to wait for something."""
@@ -112,7 +110,7 @@ class GrpcServer:
             async with asyncio.timeout(seconds):
                 return Reply(OK, await self._checks.check(call.message))
         except (UnavailableError, TimeoutError):
-            return _UNDECIDED
+            return UNDECIDED
 
     def _may_ask(self, peer: Any) -> bool:
         """Whether a peer may ask; who may open a Unix socket may."""

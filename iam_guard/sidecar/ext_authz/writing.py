@@ -23,6 +23,9 @@ _NOT_FOR_CLIENT = frozenset({b"content-length"})
 # An admission in protobuf's wire format: a status whose code is 0, which is left out; then what is allowed.
 _ALLOWED, _OPTION, _REMOVED = b"\x0a\x00\x1a", b"\x12", b"\x2a"
 _HEADER, _KEY, _VALUE, _OVERWRITES = b"\x0a", b"\x0a", b"\x12", b"\x18\x02"
+#: Lengths from here on take more than a byte.
+_LONG = 0x80
+_LENGTHS = [bytes([size]) for size in range(_LONG)]
 #: Callers whose headers are remembered as bytes.
 _KEPT_CALLERS = 4096
 
@@ -42,9 +45,12 @@ def response_of(answer: Answer) -> bytes:
 
 
 def _allowed(answer: Answer) -> bytes:
-    fields = [field for field in answer.headers if field not in answer.caller and field[0] not in _NOT_FOR_UPSTREAM]
-    removed = [_sized(_REMOVED, name.encode()) for name in answer.remove]
-    return _sized(_ALLOWED, b"".join((_known_options(answer.caller), _options(fields), *removed)))
+    caller = answer.caller
+    fields = [field for field in answer.headers if field not in caller and field[0] not in _NOT_FOR_UPSTREAM]
+    options = _known_options(caller) + _options(fields)
+    if answer.remove:
+        options += b"".join([_sized(_REMOVED, name.encode()) for name in answer.remove])
+    return _sized(_ALLOWED, options)
 
 
 def _options(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -57,18 +63,22 @@ _known_options = lru_cache(maxsize=_KEPT_CALLERS)(_options)
 
 def _option(name: bytes, value: bytes) -> bytes:
     """A header to set; text of this wire is UTF-8."""
-    name, value = (part if part.isascii() else part.decode("latin-1").encode() for part in (name, value))
+    if not value.isascii():
+        value = value.decode("latin-1").encode()
     return _sized(_OPTION, _sized(_HEADER, _sized(_KEY, name) + _sized(_VALUE, value)) + _OVERWRITES)
 
 
 def _sized(kind: bytes, content: bytes) -> bytes:
     """A field with a length in front of its content."""
-    size, length = len(content), bytearray(kind)
-    while size >= 0x80:
-        length.append(size & 0x7F | 0x80)
+    size = len(content)
+    if size < _LONG:
+        return kind + _LENGTHS[size] + content
+    length = bytearray()
+    while size >= _LONG:
+        length.append(size & 0x7F | _LONG)
         size >>= 7
     length.append(size)
-    return bytes(length) + content
+    return kind + bytes(length) + content
 
 
 def _deny(message: Any, answer: Answer) -> None:

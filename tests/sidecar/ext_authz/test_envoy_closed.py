@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -38,8 +38,8 @@ class StandIn:
         await send({"type": "http.response.start", "status": self.status, "headers": head})
         await send({"type": "http.response.body", "body": b""})
 
-    def check_at_once(self, request: bytes) -> None:
-        return None
+    def at_once(self, requests: Sequence[bytes]) -> list[None]:
+        return [None for _ in requests]
 
     async def check(self, request: bytes) -> bytes:
         self.calls.append(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Protocol
 
 from iam_guard.sidecar.ext_authz.http2.calls import UNAVAILABLE, Call, Reply
@@ -13,19 +14,19 @@ _logger = logging.getLogger("iam_guard")
 class Answering(Protocol):
     """Answers calls; what it raises ends a call with an error."""
 
-    def at_once(self, call: Call) -> Reply | None:
-        """The answer, where it takes no waiting; ``None``, with nothing done, where it does."""
+    def at_once(self, calls: Sequence[Call]) -> Sequence[Reply | None]:
+        """The answers, in the same order; ``None``, with nothing done, for a call that takes waiting."""
 
     async def answer(self, call: Call) -> Reply:
-        """The answer."""
+        """The answer to a call that takes waiting."""
 
 
-def at_once(call: Call, answering: Answering) -> Reply | None:
-    """What *answering* says now; an error ends the call."""
+def at_once(calls: Sequence[Call], answering: Answering) -> Sequence[Reply | None]:
+    """What *answering* says now; an error ends the calls."""
     try:
-        return answering.at_once(call)
+        return answering.at_once(calls)
     except Exception:
-        return _failed()
+        return [_failed() for _ in calls]
 
 
 async def answered(call: Call, answering: Answering) -> Reply:

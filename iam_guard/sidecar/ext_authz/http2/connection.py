@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import cast
 
@@ -27,19 +26,20 @@ _WINDOW = MESSAGE_BYTES + 64
 _TOTAL_WINDOW = 16 * 1024 * 1024
 #: Frames of a block of header fields.
 _MAX_BLOCK = 2 * LIST_BYTES
-#: Calls whose end is remembered, so that one that goes on is noticed.
-_ENDED = 64
+#: Calls that are answered together at most.
+_TOGETHER = 16
 
 
 class _Stream:
     """A call that is arriving or being answered."""
 
-    __slots__ = ("body", "head", "size", "task")
+    __slots__ = ("body", "head", "is_whole", "size", "task")
 
     def __init__(self, head: Head) -> None:
         self.head = head
         self.body: bytes | bytearray = b""
         self.size = 0
+        self.is_whole = False
         self.task: asyncio.Task[None] | None = None
 
     def add(self, piece: bytes) -> None:
@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
         self._cutter, self._heads = Cutter(), Heads()
         self._streams: dict[int, _Stream] = {}
         self._last = self._used = self._held = 0
-        self._ended: deque[int] = deque(maxlen=_ENDED)
+        self._ready: list[int] = []
         self._block: tuple[Frame, bytes] | None = None
         self._leaving = False
         self._loop = asyncio.get_running_loop()
@@ -115,6 +115,7 @@ class Connection(asyncio.Protocol):
         try:
             for found in self._cutter.frames(data):
                 self._read(found)
+            self._answer_ready()
         except ConnectionFaultError as fault:
             self._end(fault.code, str(fault))
         except PackingError as fault:
@@ -216,7 +217,7 @@ class Connection(asyncio.Protocol):
         ends = flags & frames.END_STREAM
         stream = self._streams.get(number)
         if stream is not None:
-            if not ends or stream.task is not None:
+            if not ends or stream.is_whole:
                 raise ConnectionFaultError(frames.PROTOCOL_ERROR, "a call has headers twice")
             self._start(number, stream)
             return
@@ -239,9 +240,9 @@ class Connection(asyncio.Protocol):
         if not payload and not flags & frames.END_STREAM:
             self._patience.idle()
         stream = self._streams.get(number)
-        if stream is None and number not in self._ended:
-            return  # taken back, refused or answered long ago
-        if stream is None or stream.task is not None:
+        if stream is None:
+            return  # taken back, refused or answered before
+        if stream.is_whole:
             raise ConnectionFaultError(frames.PROTOCOL_ERROR, "a call goes on after its end")
         stream.add(frames.unpadded(frames.DATA, flags, payload) if flags & frames.PADDED else payload)
         stream.size += size
@@ -264,31 +265,47 @@ class Connection(asyncio.Protocol):
         self._writer.drop(number)
         if stream is None:
             return
-        if stream.task is None:
+        if not stream.is_whole:
             self._held -= stream.size
-        else:
+        if stream.task is not None:
             stream.task.cancel()
         self._patience.taken_back()
 
     def _start(self, number: int, stream: _Stream) -> None:
-        """Answer a call that is there; in a task of its own if that takes waiting."""
+        """A call is there; it is answered with the others that arrived with it."""
         self._held -= stream.size
-        self._ended.append(number)
-        call = call_of(stream.head, bytes(stream.body))
-        reply = call if isinstance(call, Reply) else at_once(call, self._answering)
-        if reply is not None:
-            del self._streams[number]
-            self._send(number, reply)
-        elif isinstance(call, Call):
-            stream.task = self._loop.create_task(self._answer(number, call))
+        stream.is_whole = True
+        self._ready.append(number)
+        if len(self._ready) >= _TOGETHER:
+            self._answer_ready()
+
+    def _answer_ready(self) -> None:
+        """Answer what is there and was not taken back; in a task of its own if that takes waiting."""
+        ready, self._ready = self._ready, []
+        calls: dict[int, Call] = {}
+        for number in ready:
+            if (stream := self._streams.get(number)) is not None:
+                call = call_of(stream.head, bytes(stream.body))
+                if isinstance(call, Call):
+                    calls[number] = call
+                else:
+                    self._send(number, call)
+        if not calls:
+            return
+        for (number, call), reply in zip(calls.items(), at_once([*calls.values()], self._answering), strict=True):
+            if reply is None:
+                self._streams[number].task = self._loop.create_task(self._answer(number, call))
+            else:
+                self._send(number, reply)
 
     async def _answer(self, number: int, call: Call) -> None:
         reply = await answered(call, self._answering)
-        if self._streams.pop(number, None) is not None:
+        if number in self._streams:
             self._send(number, reply)
             self._end_if_done()
 
     def _send(self, number: int, reply: Reply) -> None:
+        del self._streams[number]
         self._patience.answered()
         self._writer.send(number, *answer_frames(number, reply))
 
