@@ -124,7 +124,8 @@ def _endpoints(cluster: str, addresses: list[Shape]) -> Shape:
 
 def _health_check(upstream: UpstreamSettings) -> Shape:
     health = upstream.health
-    return {"timeout": seconds(health.timeout_seconds), "interval": seconds(health.every_seconds),
+    often = seconds(health.every_seconds)
+    return {"timeout": seconds(health.timeout_seconds), "interval": often, "no_traffic_interval": often,
             "unhealthy_threshold": health.bad, "healthy_threshold": health.good,
             "http_health_check": {"path": health.path, "host": health.host,
                                   "expected_statuses": [{"start": 200, "end": 400}]}}
