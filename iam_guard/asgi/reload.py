@@ -31,6 +31,7 @@ class Loaded(Protocol):
 
 
 L = TypeVar("L", bound=Loaded)
+T = TypeVar("T")
 
 
 class Generation(Generic[L]):
@@ -55,7 +56,7 @@ class Generation(Generic[L]):
         """
         await self._life.start()
 
-    async def serve(self, call: Awaitable[None]) -> None:
+    async def serve(self, call: Awaitable[T]) -> T:
         """Serve one call, in the task of its own that every server gives it."""
         task = asyncio.current_task()
         if task is None:
@@ -63,7 +64,7 @@ class Generation(Generic[L]):
         self._serving.add(task)
         self._idle.clear()
         try:
-            await call
+            return await call
         finally:
             self._serving.discard(task)
             if not self._serving:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -21,6 +21,14 @@ from iam_guard.sidecar.ext_authz.settings import GrpcDoor
 _LOOK_AGAIN = 0.02
 
 
+Serve = Callable[[Awaitable[bytes]], Awaitable[bytes]]
+
+
+async def plainly(call: Awaitable[bytes]) -> bytes:
+    """Run a call."""
+    return await call
+
+
 class GrpcServer:
     """Serves the door; a part that starts and closes with a program.
 
@@ -30,15 +38,17 @@ class GrpcServer:
         listening: A socket that listens there already, and that others share; it is closed in the end, and its file
             is left. Without it, one is opened.
         tls: Speak TLS; plain otherwise.
+        serve: Runs each call that has to wait for something.
 
     Attributes:
         port: Where it listens on TCP, once it has started.
     """
 
     def __init__(self, checks: Checks, door: GrpcDoor, listening: socket.socket | None = None,
-                 tls: ssl.SSLContext | None = None) -> None:
+                 tls: ssl.SSLContext | None = None, serve: Serve = plainly) -> None:
         self._checks = checks
         self._door = door
+        self._serve = serve
         self._address = read_address(door.listen)
         self._peers = TrustedProxies(door.peers)
         self._connections: set[Connection] = set()
@@ -47,9 +57,9 @@ class GrpcServer:
         self._server: asyncio.AbstractServer | None = None
         self.port = 0
 
-    def take(self, checks: Checks, door: GrpcDoor) -> None:
+    def take(self, checks: Checks, door: GrpcDoor, serve: Serve = plainly) -> None:
         """Answer calls that begin from now on by others, as *door* says; clients whom it may not know any more go."""
-        peers, self._checks, self._door = self._door.peers, checks, door
+        peers, self._checks, self._door, self._serve = self._door.peers, checks, door, serve
         if set(peers) != set(door.peers):
             self._peers = TrustedProxies(door.peers)
             for connection in list(self._connections):
@@ -108,7 +118,7 @@ class GrpcServer:
         seconds = self._door.seconds if call.seconds is None else min(self._door.seconds, call.seconds)
         try:
             async with asyncio.timeout(seconds):
-                return Reply(OK, await self._checks.check(call.message))
+                return Reply(OK, await self._serve(self._checks.check(call.message)))
         except (UnavailableError, TimeoutError):
             return UNDECIDED
 
