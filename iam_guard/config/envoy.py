@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +14,7 @@ import yaml
 from iam_guard.asgi.listening import Address, read_address
 from iam_guard.asgi.types import Receive, Scope, Send
 from iam_guard.config.gateway import checked_section, gateway_section, guard_settings, watched_files
+from iam_guard.config.place import Origin
 from iam_guard.config.settings import Settings, load_settings
 from iam_guard.config.wiring import Wiring
 from iam_guard.errors import ConfigurationError, Fault
@@ -21,6 +22,7 @@ from iam_guard.gateway.assertion import Assertions
 from iam_guard.gateway.envoy.writer import Surroundings, envoy_config
 from iam_guard.gateway.listening import listen, url_of
 from iam_guard.gateway.settings import GatewaySettings
+from iam_guard.identity.sigv4.rules import SignatureRules
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor, refuse_other_path
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from iam_guard.gateway.envoy.version import Version
 
 _AT = "/gateway"
-#: How much of a body the guard looks at where clients sign theirs.
-_BODY_BYTES = 1_048_576
+#: How much of a body that is signed Envoy hands over to the guard, at most.
+_MOST_BODY_BYTES = 2_097_152
 #: Headers with credentials, besides those that the settings name.
 _SECRET = ("authorization", "dpop", "x-amz-security-token")
 
@@ -117,6 +119,7 @@ def _checked(settings: Settings, *, guard_tells: bool = True) -> Checked:
     section, origin = gateway_section(settings), settings.origin
     faults: list[Fault] = []
     origin.attempt(faults, "", lambda: refuse_other_path(settings.values.edge))
+    faults += [] if settings.values.signed_requests is None else _unseen(settings.values.signed_requests, origin)
     around = Surroundings(Address(path="unused"), guard_tells=guard_tells)
     origin.attempt(faults, _AT, lambda: envoy_config(section, around))
     found = origin.attempt(faults, "", lambda: checked_section(settings, section))
@@ -125,11 +128,21 @@ def _checked(settings: Settings, *, guard_tells: bool = True) -> Checked:
     return Checked(settings, section, guard_settings(settings, section).build(), found.assertions)
 
 
+def _unseen(rules: SignatureRules, origin: Origin) -> Iterable[Fault]:
+    """What cannot be asked of bodies that are signed."""
+    if rules.signed_chunks:
+        yield origin.fault("/signed_requests/signed_chunks", "Envoy cannot take a body out of signed chunks",
+                           "remove it, or use the engine 'own'")
+    if rules.held_bytes > _MOST_BODY_BYTES:
+        yield origin.fault("/signed_requests/held_bytes", "Envoy hands over no more of a body than "
+                           f"{_MOST_BODY_BYTES} bytes", "write no more than that, or use the engine 'own'")
+
+
 def _around(checked: Checked, guard: Address, *, workers: int = 0, version: str = "") -> Surroundings:
     values, wiring = checked.settings.values, checked.wiring
     secret = {name.lower() for name in (*_SECRET, *wiring.callers.vary)} - {"cookie"}
     own = (*values.caller_headers.names, *wiring.settings.edge.identity_headers)
-    body_bytes = _BODY_BYTES if values.signed_requests is not None else 0
+    body_bytes = values.signed_requests.held_bytes if values.signed_requests is not None else 0
     return Surroundings(guard, own, tuple(sorted(secret)), body_bytes, workers=workers,
                         guard_tells=bool(version), version=version)
 

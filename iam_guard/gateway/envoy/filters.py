@@ -53,7 +53,8 @@ def _off(name: str) -> Shape:
 def _asking(guard: str, body_bytes: int, certificates: bool, patience: float) -> Shape:
     more: Shape = {}
     if body_bytes:
-        more["with_request_body"] = {"max_request_bytes": body_bytes, "allow_partial_message": True,
+        # A body that fills this counts as one that was cut, even when it ends there.
+        more["with_request_body"] = {"max_request_bytes": body_bytes + 1, "allow_partial_message": True,
                                      "pack_as_bytes": True}
     return {"name": "envoy.filters.http.ext_authz", "typed_config": typed(
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", transport_api_version="V3", failure_mode_allow=False,
