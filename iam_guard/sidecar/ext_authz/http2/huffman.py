@@ -5,6 +5,8 @@ The code is canonical: codes count up within a length and double from one length
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 #: Length of the code of each byte, and of the end of a string as the last.
 _LENGTHS = bytes.fromhex(
     "0d171c1c1c1c1c1c1c181e1c1c1e1c1c1c1c1c1c1c1c1e1c1c1c1c1c1c1c1c1c060a0a0c0d06080b0a0a080b08060606"
@@ -35,6 +37,27 @@ def _codes() -> dict[tuple[int, int], int]:
 
 
 _CODES = _codes()
+_ROOT = (0, 0)
+
+
+@lru_cache(maxsize=16_384)
+def _step(length: int, code: int, byte: int) -> tuple[int, int, bytes]:
+    """What the next byte makes of a code that has begun: the code that has begun by then, and the symbols before it.
+
+    Raises:
+        HuffmanError: the end of the string stands in it.
+    """
+    out = bytearray()
+    for shift in (7, 6, 5, 4, 3, 2, 1, 0):
+        code = code << 1 | byte >> shift & 1
+        length += 1
+        symbol = _CODES.get((length, code))
+        if symbol is not None:
+            if symbol == _END:
+                raise HuffmanError("a string holds its own end")
+            out.append(symbol)
+            length, code = _ROOT
+    return length, code, bytes(out)
 
 
 def decoded(data: bytes) -> bytes:
@@ -43,18 +66,11 @@ def decoded(data: bytes) -> bytes:
     Raises:
         HuffmanError: it stands for none.
     """
-    out = bytearray()
-    code = length = 0
+    out = []
+    length, code = _ROOT
     for byte in data:
-        for shift in (7, 6, 5, 4, 3, 2, 1, 0):
-            code = code << 1 | byte >> shift & 1
-            length += 1
-            symbol = _CODES.get((length, code))
-            if symbol is not None:
-                if symbol == _END:
-                    raise HuffmanError("a string holds its own end")
-                out.append(symbol)
-                code = length = 0
+        length, code, symbols = _step(length, code, byte)
+        out.append(symbols)
     if length > _MAX_PADDING or code != (1 << length) - 1:
         raise HuffmanError("a string is padded wrongly")
-    return bytes(out)
+    return b"".join(out)
