@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from iam_guard.asgi.listening import Address
 from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
 from iam_guard.errors import ConfigurationError, Fault
+
+AtOnce = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,15 @@ class Switchboard:
     Args:
         doors: Those of one listener.
 
+    Attributes:
+        at_once: Of the door that answers at once what it let in before, where there is one; see ``at_once.py``.
+
     Raises:
         ConfigurationError: two doors want the same path.
     """
 
     def __init__(self, doors: Iterable[Door]) -> None:
+        self.at_once: AtOnce | None = None
         self._exact: dict[str, ASGIApp] = {}
         self._trees: list[tuple[str, ASGIApp]] = []
         names: dict[str, str] = {}
@@ -56,6 +62,7 @@ class Switchboard:
                                                    "give one of them another path or a listener of its own"))
                 names[path] = door.name
             app = door.app or nothing_here
+            self.at_once = self.at_once or getattr(app, "at_once", None)
             self._exact |= dict.fromkeys(door.paths, app)
             self._trees += [(tree, app) for tree in door.trees]
 

@@ -148,14 +148,13 @@ class AuthzenApp:
         """What the caller is given: by what is remembered of the same head, or from the start."""
         key = key_of(scope)
         known = self._admissions.find(key)
-        if known is not None:
-            return self.judge.judge_again(known)
-        verdict = await self.judge.judge(scope, receive)
+        verdict = await self.judge.judge(scope, receive) if known is None else self.judge.judge_again(known)
         if isinstance(verdict, Admission):
-            self._admissions.keep(key, verdict)
+            if known is None:
+                self._admissions.keep(key, verdict)
             head = (scope.get("extensions") or {}).get(HEAD_KEY)
             if head is not None and self._is_plain(_request_of(verdict.caller)):
-                self._admissions.keep(head, verdict)
+                self._admissions.keep_also(head["name"], key)
         return verdict
 
     def _is_plain(self, request: HTTPRequest) -> bool:

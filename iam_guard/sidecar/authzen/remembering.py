@@ -74,13 +74,26 @@ class Admissions:
             return
         if now >= self._until:
             self._forget(now)
-        if key not in self._known and (len(self._known) >= KEPT or self._of_one[name] >= KEPT_OF_ONE):
+        if not self._has_room(key, name):
             return
         again = how_again(self._authenticator, request, caller.principal)
         if again is not None:
-            self._of_one[name] += key not in self._known
             bare = InformedCaller(caller.principal, request, caller.context, {}, route=caller.route)
+            self._of_one[name] += key not in self._known
             self._known[key] = _Remembered(Admission(bare, admission.questions), again)
+
+    def keep_also(self, other: Hashable, key: Hashable) -> None:
+        """Find what is remembered by *key*, if anything is, by another key too."""
+        found = self._known.get(key)
+        if found is None:
+            return
+        name = found.admission.caller.principal.key
+        if self._has_room(other, name):
+            self._of_one[name] += other not in self._known
+            self._known[other] = found
+
+    def _has_room(self, key: Hashable, name: str) -> bool:
+        return key in self._known or (len(self._known) < KEPT and self._of_one[name] < KEPT_OF_ONE)
 
     def _forget(self, now: float) -> None:
         self._known.clear()
@@ -89,8 +102,13 @@ class Admissions:
 
 
 def key_of(scope: Mapping[str, Any]) -> Hashable:
-    """Everything in an ASGI scope that judging a caller depends on; a port of the peer says nothing."""
+    """Everything in an ASGI scope that judging a caller depends on; a port of the peer says nothing.
+
+    What TLS says of a peer belongs to its connection and is none of it, so that makes every scope another.
+    """
     client = scope.get("client")
+    if "tls" in (scope.get("extensions") or ()):
+        return object()
     return (scope["type"], scope["method"], scope.get("http_version"), scope.get("scheme"), scope["path"],
             scope.get("raw_path"), scope.get("query_string"), scope.get("root_path"), client and client[0],
             tuple([_field(name, value) if name in _VARYING else (name, value) for name, value in scope["headers"]]))
