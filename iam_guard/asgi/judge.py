@@ -206,13 +206,24 @@ class Judge:
         """Make the caller current, and known to the application under a key that no header can set."""
         rules = self._rules
         context = request_keys(request, http_headers=rules.http_headers, http_query=rules.http_query)
-        inner = request.for_app(scope)
-        caller = InformedCaller(principal, request, context, inner, route=route)
+        caller = InformedCaller(principal, request, context, {}, route=route)
+        self.hand_over(caller, scope)
+        current_caller.set(caller)
+        return caller
+
+    def hand_over(self, caller: InformedCaller, scope: Mapping[str, Any]) -> None:
+        """Give a caller the scope for the application, in which it is found.
+
+        Args:
+            caller: With the request that was made of the scope, or of one that is the same.
+            scope: Of the server.
+        """
+        if caller.request is None:
+            raise ConfigurationError(Fault("a caller was let in without a request"))
+        inner = caller.scope = caller.request.for_app(scope)
         if inner.get("state") is None:
             inner["state"] = {}
         inner["state"][STATE_KEY] = caller
-        current_caller.set(caller)
-        return caller
 
     async def _resolved(self, resolver: Resolver, request: HTTPRequest, match: Match, principal: Principal,
                         pairs: Sequence[Pair]) -> list[Question]:

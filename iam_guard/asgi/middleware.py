@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
+from iam_guard.asgi.admissions import HEAD_KEY, Admissions
 from iam_guard.asgi.body import HeldBody
 from iam_guard.asgi.census import refuse_unguarded
 from iam_guard.asgi.cors import CORSSettings
@@ -80,6 +81,8 @@ class IAMGuardMiddleware:
         self._vary = ", ".join(vary).encode("ascii") if private_responses else b""
         self._judge = Judge(Rules(guard, authenticator, mapper, resolver, resolver_timeout, edge, preflight,
                                   allow_anonymous, http_headers, http_query, style))
+        # What a resolver finds out may change at any time.
+        self._admissions = Admissions(authenticator) if resolver is None else None
         self._lifespan = Lifespan(app, (authenticator, *background),
                                   lambda: refuse_unguarded(app, mapper, guard) if strict else None)
         self.mapper = mapper
@@ -113,7 +116,12 @@ class IAMGuardMiddleware:
         elif kind == "http" or kind == "websocket":
             before = current_caller.get()
             try:
-                verdict = await self._judge.judge(scope, receive)
+                head = extensions.get(HEAD_KEY) if (extensions := scope.get("extensions")) else None
+                verdict = self._again(head, scope) if head is not None else None
+                if verdict is None:
+                    verdict = await self._judge.judge(scope, receive)
+                    if head is not None:
+                        self._remember(head, verdict)
                 if isinstance(verdict, Denial):
                     await send_denial(verdict, scope, send)
                 else:
@@ -122,6 +130,20 @@ class IAMGuardMiddleware:
                 current_caller.set(before)
         else:
             raise ConfigurationError(Fault(f"'{kind}' connections cannot be judged and are refused"))
+
+    def _again(self, head: Hashable, scope: Scope) -> Admission | Denial | None:
+        """The verdict on a request whose head was let in a moment ago; ``None`` where that is not so."""
+        known = None if self._admissions is None else self._admissions.find(head)
+        if known is None:
+            return None
+        verdict = self._judge.judge_again(known)
+        if isinstance(verdict, Admission):
+            self._judge.hand_over(verdict.caller, scope)
+        return verdict
+
+    def _remember(self, head: Hashable, verdict: Admission | Denial) -> None:
+        if self._admissions is not None and isinstance(verdict, Admission) and verdict.questions:
+            self._admissions.keep(head, verdict)
 
     async def _run(self, admission: Admission, receive: Receive, send: Send) -> None:
         scope = admission.caller.scope

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from iam_guard.asgi.admissions import HEAD_KEY
 from iam_guard.gateway.cycle import GatewayCycle
 from iam_guard.gateway.head import HeadWriter
 from iam_guard.gateway.patience import ConnectionRules as ConnectionRules
@@ -23,6 +24,9 @@ from iam_guard.gateway.trailers import TRAILERS, TrailingCycle, wants_trailers
 
 #: What the parser of targets can hold.
 _LONGEST_TARGET = 65_535
+#: No longer head is remembered.
+_LONGEST_HEAD = 16_384
+_END = b"\r\n\r\n"
 #: Requests that a client may send before it has the answers to those in front of them.
 _MOST_WAITING = 100
 
@@ -56,6 +60,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self._patience: Patience | None = None
         self._head_bytes = 0
         self._in_head = False
+        self._between = True
+        self._whole: bytes | None = None
         self._ending = False
         self._extensions: dict[str, Any] = {}
         self.url = b""
@@ -80,6 +86,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._head.at = self.loop.time() + self._rules.head_seconds
         if self._in_head:
             self._head_bytes += len(data)
+        self._whole = data if self._is_quiet() and _is_head(data) else None
         super().data_received(data)
         if self._in_head and self._head_bytes > self._rules.max_head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -90,11 +97,13 @@ class GatewayProtocol(HttpToolsProtocol):
         """The body is complete."""
         super().on_message_complete()
         self._body.at = inf
+        self._between = True
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
+        self._between = False
         if self._extensions:
             self.scope["extensions"] = dict(self._extensions)
 
@@ -103,6 +112,9 @@ class GatewayProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head.at = inf
         before = self.cycle
+        if self._whole is not None:
+            named: dict[str, Any] = {HEAD_KEY: (self.client and self.client[0], self._whole)}
+            self.scope["extensions"] = named
         super().on_headers_complete()
         if self.cycle is not before:  # its task begins when this callback of the parser is over
             self.cycle.__class__ = GatewayCycle
@@ -117,6 +129,11 @@ class GatewayProtocol(HttpToolsProtocol):
         self.headers = list(self.headers)  # what comes from now on are trailers, and those of the scope are complete
         if self.cycle is not None and (self._ending or self._rules.ending or _ends_unclearly(said)):
             self.cycle.keep_alive = False
+
+    def _is_quiet(self) -> bool:
+        """Whether the next byte begins a request, of a client of whom nothing else is known than what it sends."""
+        return (self._between and not self._extensions and self.client is not None
+                and (self.cycle is None or self.cycle.response_complete))
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; what is known of the client's certificate goes along."""
@@ -214,6 +231,11 @@ class GatewayProtocol(HttpToolsProtocol):
         if status is not None and (self.cycle is None or self.cycle.response_complete):
             self.transport.write(self._heads.refusal(status))
         self.transport.close()
+
+
+def _is_head(data: bytes) -> bool:
+    """Whether this is the whole head of one request, and nothing but that."""
+    return len(data) <= _LONGEST_HEAD and data.find(_END) == len(data) - len(_END)
 
 
 def _ends_unclearly(said: Mapping[bytes, bytes]) -> bool:

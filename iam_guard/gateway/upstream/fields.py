@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from enum import Enum
 
-Fields = list[tuple[bytes, bytes]]
+Field = tuple[bytes, bytes]
+Fields = list[Field]
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: Said by one end of a connection to the other.

@@ -8,11 +8,26 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from iam_guard.asgi.admissions import HEAD_KEY
 from iam_guard.asgi.types import Scope
+from iam_guard.engine.memo import Memo
 from iam_guard.gateway.upstream.errors import UnsendableError
-from iam_guard.gateway.upstream.fields import NAMES_NOTHING, Fate, Fields, options, request_passage, without_named
+from iam_guard.gateway.upstream.fields import (
+    NAMES_NOTHING,
+    Fate,
+    Field,
+    Fields,
+    options,
+    request_passage,
+    without_named,
+)
 from iam_guard.gateway.upstream.settings import ServerSettings
 
+#: The key in a scope of a field that follows all others and belongs to one request alone. Where the server names the
+#: bytes of the whole head, everything in front of it is written once for each list ``headers``, which nobody changes.
+LAST_FIELD = "iam_guard.last_field"
+#: Heads that are remembered.
+_HEADS = 512
 _TARGET = re.compile(rb"/[!-~\x80-\xff]*+")
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USUAL = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -75,6 +90,11 @@ class RequestHead:
         """
         return self._closed(b"".join(more) + b"\r\n", len(more) + 1)
 
+    def with_field(self, field: Field) -> RequestHead:
+        """The same with one more field at its end."""
+        return RequestHead(self.method, b"%b%b: %b\r\n" % (self.text, *field), self.lines + 1, self.length,
+                           self.repeatable)
+
     def _closed(self, end: bytes, more: int) -> bytes:
         head, lines = self.text + end, self.lines + more
         # One look at the whole finds a line end that somebody put into a value (threat H09).
@@ -93,6 +113,7 @@ class RequestWriter:
 
     def __init__(self, settings: ServerSettings, own_headers: Iterable[str] = ()) -> None:
         self._passage = request_passage()
+        self._known: Memo[int, tuple[Fields, RequestHead]] = Memo(_HEADS)
         self._host = settings.host.encode("ascii")
         self._authority = settings.address.authority.encode("ascii")
         self._own = frozenset(name.lower().encode("ascii") for name in own_headers)
@@ -105,6 +126,18 @@ class RequestWriter:
         Raises:
             UnsendableError: the request cannot be written as HTTP/1.1.
         """
+        fields: Fields = scope["headers"]
+        last: Field | None = scope.get(LAST_FIELD)
+        if last is None:
+            return self._made(scope)
+        known = self._known.get(id(fields))
+        if known is None or known[0] is not fields:
+            known = fields, self._made(scope)
+            if HEAD_KEY in (scope.get("extensions") or ()):
+                self._known.keep(id(fields), known)
+        return known[1].with_field(last)
+
+    def _made(self, scope: Scope) -> RequestHead:
         method = scope.get("method", "GET")
         if method not in _USUAL and not _METHOD.fullmatch(method):
             raise UnsendableError("the method is not a token", untouched=True)
