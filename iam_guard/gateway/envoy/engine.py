@@ -16,7 +16,7 @@ from iam_guard.asgi.serving import serving
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 from iam_guard.gateway.envoy.process import EnvoyProcess
 from iam_guard.gateway.envoy.version import Version
-from iam_guard.gateway.protocol import ConnectionRules
+from iam_guard.gateway.patience import ConnectionRules
 from iam_guard.gateway.reload import Generation, Reloading
 from iam_guard.gateway.settings import GatewaySettings
 from iam_guard.gateway.status import StatusApp
@@ -125,7 +125,7 @@ def refuse_lasting(running: GatewaySettings, wanted: GatewaySettings) -> None:
     lasting: dict[str, tuple[Any, Any]] = {
         name: (getattr(running, name), getattr(wanted, name)) for name in ("listen", "status", "workers")}
     lasting |= {f"limits/{name}": (getattr(running.limits, name), getattr(wanted.limits, name))
-                for name in ("max_connections", "linger_seconds")}
+                for name in ("max_connections", "linger_seconds", "write_seconds")}
     if faults := [Fault(f"'{name}' cannot change while Envoy runs", "start the gateway anew", f"/gateway/{name}")
                   for name, (before, now) in lasting.items() if before != now]:
         raise ConfigurationError(faults)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from iam_guard.gateway.envoy.filters import filters
 from iam_guard.gateway.envoy.refusing import not_done
 from iam_guard.gateway.envoy.routes import route_table
 from iam_guard.gateway.envoy.shapes import Shape, at, file, seconds, typed
-from iam_guard.gateway.settings import GatewaySettings, TLSSettings
+from iam_guard.gateway.settings import GatewaySettings, LimitSettings, TLSSettings
 
 #: Bytes of a connection that wait in Envoy at most; its default is meant for the inside of a network.
 _BUFFER = 65_536
@@ -110,8 +112,20 @@ def _listener(settings: GatewaySettings, around: Surroundings, clusters: Mapping
     place = read_address(settings.listen, "/listen")
     if place.host == "localhost":
         place = place._replace(host="127.0.0.1")  # Envoy listens at addresses only
-    return {"name": "clients", "address": at(place),
+    return {"name": "clients", "address": at(place), **_until_taken(settings.limits, place),
             "per_connection_buffer_limit_bytes": _BUFFER, "filter_chains": [chain]}
+
+
+def _until_taken(limits: LimitSettings, place: Address) -> Shape:
+    """How long the kernel keeps what a client does not take; it ends the connection then (RFC 5482), as Linux does.
+
+    Connections inherit it from the socket that listens.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is None or place.is_unix:
+        return {}
+    return {"socket_options": [{"level": socket.IPPROTO_TCP, "name": option,
+                                "int_value": math.ceil(limits.write_seconds * 1000)}]}
 
 
 def _manager(settings: GatewaySettings, around: Surroundings, clusters: Mapping[str, str], guard: str) -> Shape:
@@ -128,6 +142,7 @@ def _manager(settings: GatewaySettings, around: Surroundings, clusters: Mapping[
         strip_trailing_host_dot=True, generate_request_id=False, max_request_headers_kb=_HEADERS_KILOBYTES,
         request_headers_timeout=seconds(limits.head_seconds), request_timeout=seconds(limits.body_seconds),
         stream_idle_timeout=seconds(max(one.stall_seconds for one in settings.upstreams.values())),
+        stream_flush_timeout=seconds(limits.write_seconds),
         drain_timeout=seconds(min(limits.drain_seconds, 5.0)),
         common_http_protocol_options={"idle_timeout": seconds(limits.keep_seconds),
                                       "headers_with_underscores_action": "DROP_HEADER"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import tempfile
@@ -48,12 +49,23 @@ class Watching:
             self.ends.append("left")
             return
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"].endswith("/pours"):
+            await self._pour(receive, send)
+            return
         if scope["path"].endswith("/stalls"):
             await send({"type": "http.response.body", "body": b"begun", "more_body": True})
             assert (await receive())["type"] == "http.disconnect"
             self.ends.append("left")
             return
         await send({"type": "http.response.body", "body": str(sum(self.pieces)).encode()})
+
+    async def _pour(self, receive: Any, send: Any) -> None:
+        """Say more than anybody takes, until somebody leaves."""
+        left = asyncio.ensure_future(receive())
+        while not left.done():
+            await send({"type": "http.response.body", "body": b"a" * 65_536, "more_body": True})
+            await asyncio.sleep(0)
+        self.ends.append("left")
 
     def forget(self) -> None:
         self.pieces.clear()
@@ -78,9 +90,9 @@ class Limited:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), SECONDS)
 
-    def head(self, framing: str, target: str = "/docs/1", method: str = "POST") -> bytes:
+    def head(self, framing: str, target: str = "/docs/1", method: str = "POST", host: str = HOST) -> bytes:
         caller = bearer()["Authorization"]
-        return f"{method} {target} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: {caller}\r\n{framing}\r\n\r\n".encode()
+        return f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {caller}\r\n{framing}\r\n\r\n".encode()
 
     def say(self, *parts: bytes) -> bytes:
         """Send these, and read until the end of the connection, or of what Envoy sends while it waits for more."""

@@ -20,9 +20,11 @@ CONNECTIONS = 40
 def envoy() -> Iterator[Limited]:
     def section(port: int, behind: int) -> dict[str, object]:
         upstream = {"servers": [f"http://127.0.0.1:{behind}"], "head_seconds": 1, "stall_seconds": 1.5}
-        return {"listen": f"127.0.0.1:{port}", "upstreams": {"app": upstream},
+        return {"listen": f"127.0.0.1:{port}",
+                "upstreams": {"app": upstream, "patient": {**upstream, "stall_seconds": 60}},
+                "routes": [{"host": "patient.example", "upstream": "patient"}, {"upstream": "app"}],
                 "limits": {"max_body_bytes": MOST, "head_seconds": 0.5, "body_seconds": 2, "keep_seconds": 3,
-                           "max_connections": CONNECTIONS}}
+                           "write_seconds": 0.5, "max_connections": CONNECTIONS}}
 
     with limited(section) as found:
         yield found
@@ -127,6 +129,16 @@ def test_an_answer_in_which_nothing_is_said_is_ended(envoy: Limited) -> None:
     assert b"begun" in answer
     assert not answer.endswith(LAST)
     wait_for(lambda: envoy.app.ends == ["whole", "left"], "the application hears that nobody waits")
+
+
+def test_who_takes_nothing_of_an_answer_is_left(envoy: Limited) -> None:
+    """Before the upstream's 'stall_seconds', which are a minute here."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(SECONDS)
+        client.connect(("127.0.0.1", envoy.port))
+        client.sendall(envoy.head("Content-Length: 0", "/docs/pours", host="patient.example"))
+        wait_for(lambda: envoy.app.ends == ["whole", "left"], "the application hears that nobody takes what it says")
 
 
 def test_connections_beyond_the_bound_are_closed(envoy: Limited) -> None:
