@@ -42,8 +42,10 @@ def _unusual(value: str) -> bytes | None:
     if ascii_lower(scheme) != "bearer":
         return None
     token = rest[0].rstrip(" ") if rest else ""
-    if not token or value.strip(" ")[len(scheme):].lstrip(" ") != token:
-        raise malformed("there is no token after the scheme, or something else than spaces before it")
+    if not token:
+        raise AuthenticationError("There is no token after the scheme", code="invalid_request")
+    if value.strip(" ")[len(scheme):].lstrip(" ") != token:
+        raise malformed("there is something else than spaces before it")
     return token.encode("latin-1")
 
 

@@ -28,6 +28,9 @@ PEOPLE: dict[str, list[dict[str, Any]]] = {
         _allow("app:GetFile", f"{FILES}file/pub/*"),
         _allow("app:*", f"{ITEMS}item/secret*", effect="Deny"),
         _allow("app:*", "*", effect="Deny", StringEquals={"http:host": "admin.example"}),
+        _allow("app:Scoped", "*", **{"ForAnyValue:StringEquals": {"jwt:scope": "docs:read"}}),
+        _allow("app:Strong", "*", StringEquals={"jwt:acr": "gold"}),
+        _allow("app:Use", "*"),
     ],
     "root": [_allow("app:*", "*"), _allow("iam-guard:*", "*")],
     # May create anything, and read item 1 only.
@@ -70,6 +73,9 @@ routes:
   GET /sub/admin: {action: app:SubAdmin, resource: "arn:iamg:sub:eu:t1:sub/admin"}
   GET /num/{n:int}: {action: app:GetNum, resource: "arn:iamg:num:eu:t1:num/{n}"}
   GET /events: {action: app:Subscribe, resource: "arn:iamg:feed:eu:t1:feed/main"}
+  GET,POST,OPTIONS,WS /docs/{id}: {action: app:Use, resource: "arn:iamg:items:eu:t1:item/{id}"}
+  GET,POST,OPTIONS,WS /scoped/{id}: {action: app:Scoped, resource: "*"}
+  GET,POST,OPTIONS,WS /strong/{id}: {action: app:Strong, resource: "*"}
   POST /process: {action: app:CreateItem, resource: "arn:iamg:items:eu:t1:items"}
 """
 ISSUERS = [{"issuer": issuer, "audience": "iam-guard", "algorithms": ["HS256"], "secret": {"env": variable},
