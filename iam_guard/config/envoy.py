@@ -143,8 +143,8 @@ def _around(checked: Checked, guard: Address, *, workers: int = 0, version: str 
     secret = {name.lower() for name in (*_SECRET, *wiring.callers.vary)} - {"cookie"}
     own = (*values.caller_headers.names, *wiring.settings.edge.identity_headers)
     body_bytes = values.signed_requests.held_bytes if values.signed_requests is not None else 0
-    return Surroundings(guard, own, tuple(sorted(secret)), body_bytes, workers=workers,
-                        guard_tells=bool(version), version=version)
+    return Surroundings(guard, own, tuple(sorted(secret)), body_bytes, workers=workers, guard_tells=bool(version),
+                        decision=values.caller_headers.decision, vary=wiring.callers.vary, version=version)
 
 
 def _version(checked: Checked, delivery: Delivery, socket: Path, workers: int) -> Version:

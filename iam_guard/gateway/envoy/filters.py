@@ -15,7 +15,7 @@ _RESERVED = ("x-http-method", "x-http-method-override", "x-method-override")
 
 
 def filters(own_headers: Iterable[str], *, guard: str = GUARD, body_bytes: int = 0, certificates: bool = False,
-            seconds_to_decide: float = 2.0, max_body_bytes: int = 0) -> list[Shape]:
+            seconds_to_decide: float = 2.0, max_body_bytes: int = 0, private: Iterable[Shape] = ()) -> list[Shape]:
     """The chain of a request. That of a WebSocket is the same without a bound on its body, which it has not.
 
     Args:
@@ -25,9 +25,10 @@ def filters(own_headers: Iterable[str], *, guard: str = GUARD, body_bytes: int =
         certificates: Tell the guard the certificate of the client.
         seconds_to_decide: How long the guard may take.
         max_body_bytes: Longest body that passes; 0 for any.
+        private: Keeps answers out of shared caches.
     """
     bounding = [bounding_filter(max_body_bytes)] if max_body_bytes else []
-    return [_taking_off(own_headers), _asking(guard, body_bytes, certificates, seconds_to_decide), *bounding,
+    return [_taking_off(own_headers), _asking(guard, body_bytes, certificates, seconds_to_decide), *bounding, *private,
             {"name": "envoy.filters.http.router",
              "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)}]
 

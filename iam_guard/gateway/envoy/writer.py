@@ -13,6 +13,7 @@ from iam_guard.asgi.listening import Address, read_address
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.gateway.envoy.clusters import guard_cluster, upstream_cluster, versioned
 from iam_guard.gateway.envoy.filters import filters
+from iam_guard.gateway.envoy.privacy import privacy_filter
 from iam_guard.gateway.envoy.refusing import not_done
 from iam_guard.gateway.envoy.routes import route_table
 from iam_guard.gateway.envoy.shapes import Shape, at, file, seconds, typed
@@ -37,6 +38,9 @@ class Surroundings:
         authorities: The file of the system's certificate authorities; by default where OpenSSL looks.
         workers: Threads that serve; 0 for what the settings say.
         guard_tells: The guard tells upstreams where requests came from, and signs who called for which of them.
+        decision: The header in which the guard names its decision; answers to requests that have it are kept out of
+            shared caches. Empty to leave them as they are.
+        vary: Request headers that identify the caller.
         version: A name for what is written, which is to stand beside other versions: clusters get names that no other
             version of them has, and connections are counted under this one.
     """
@@ -48,6 +52,8 @@ class Surroundings:
     authorities: str = ""
     workers: int = 0
     guard_tells: bool = False
+    decision: str = ""
+    vary: tuple[str, ...] = ("Authorization",)
     version: str = ""
 
 
@@ -130,7 +136,8 @@ def _until_taken(limits: LimitSettings, place: Address) -> Shape:
 
 def _manager(settings: GatewaySettings, around: Surroundings, clusters: Mapping[str, str], guard: str) -> Shape:
     limits, tls = settings.limits, settings.tls
-    chain = partial(filters, around.own_headers, guard=guard, body_bytes=around.body_bytes,
+    private = [privacy_filter(around.decision, around.vary)] if around.decision else []
+    chain = partial(filters, around.own_headers, guard=guard, body_bytes=around.body_bytes, private=private,
                     certificates=bool(tls and tls.client_ca_file))
     return typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",

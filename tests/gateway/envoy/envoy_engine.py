@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from forward_client import SECONDS, Reply, http_call, wait_for
 from forward_world import App, Serving
@@ -25,6 +26,7 @@ ROUTES = """\
 version: 1
 routes:
   GET /health: public
+  GET /open/said: public
   GET,POST /orders/{id}: {action: docs:Read, resource: "order/{id}"}
   GET /orders: {action: docs:Read, resource: "order/all"}
   GET /ordersome/{id}: {action: docs:Read, resource: "other/{id}"}
@@ -52,10 +54,20 @@ class Talkative(App):
                 message["headers"] += [(b"x-iam-debug-policy", b"secret"), (b"x-guard-principal", b"ann")]
             await send(message)
 
+        if scope["path"].endswith("/said"):
+            await _say_back(scope, receive, send)
+            return
         if scope["path"] == "/documents/slow":
             self.seen.append({"target": "/documents/slow"})
             await asyncio.to_thread(self.go_on.wait)
         await super().__call__(scope, receive, more)
+
+
+async def _say_back(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with the fields that the query says."""
+    fields = [(name.encode(), value.encode()) for name, value in parse_qsl(scope["query_string"].decode())]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": b""})
 
 
 class Engine:

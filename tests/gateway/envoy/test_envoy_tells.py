@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import jwt
 import pytest
@@ -95,6 +96,27 @@ def test_a_host_that_is_not_served_is_misdirected(engine: Engine) -> None:
     """RFC 9110 section 15.5.20, as from the gateway's own engine; a stranger is not told."""
     assert get(engine, "/documents/1", host="other.example") == 421
     assert get(engine, "/documents/1", [("Accept", "*/*")], host="other.example") == 401
+
+
+@pytest.mark.parametrize(("said", "cache", "vary"), [
+    ({}, ["private, no-store"], "Authorization"),
+    ({"cache-control": "public, max-age=60"}, ["private, no-store"], "Authorization"),
+    ({"Cache-Control": "private, max-age=60"}, ["private, max-age=60"], "Authorization"),
+    ({"cache-control": "No-Store", "vary": "Accept"}, ["No-Store"], "Accept, Authorization"),
+    ({"vary": "authorization, Accept"}, ["private, no-store"], "authorization, Accept"),
+])
+def test_an_answer_for_one_caller_is_kept_out_of_shared_caches(engine: Engine, said: dict[str, str], cache: list[str],
+                                                               vary: str) -> None:
+    """Threat G09, as the gateway's own engine does it (RFC 9111 sections 3.5 and 5.2.2)."""
+    target = f"/documents/said?{urlencode(said)}"
+    reply = http_call(engine.port, "GET", target, bearer("ann").items())
+    assert (reply.status, reply.values("cache-control")) == (200, cache)
+    assert [name.strip() for name in reply.header("vary").split(",")] == vary.split(", ")
+
+
+def test_an_answer_for_everybody_may_be_kept(engine: Engine) -> None:
+    reply = http_call(engine.port, "GET", "/open/said?cache-control=public", bearer("ann").items())
+    assert (reply.status, reply.values("cache-control"), reply.values("vary")) == (200, ["public"], [])
 
 
 def test_the_status_tells_that_it_serves(engine: Engine) -> None:
