@@ -24,6 +24,7 @@ from iam_guard.identity.caller import Caller, current_caller
 from iam_guard.sidecar.authzen.evaluation import Evaluation
 from iam_guard.sidecar.authzen.paging import PageTokens
 from iam_guard.sidecar.authzen.permissions import OwnPermissions, is_known
+from iam_guard.sidecar.authzen.plain import plain_question
 from iam_guard.sidecar.authzen.questions import Questions
 from iam_guard.sidecar.authzen.reading import invalid, is_json, read_body, read_members, request_id
 from iam_guard.sidecar.authzen.remembering import HEAD_KEY, Admissions, key_of
@@ -188,11 +189,16 @@ class AuthzenApp:
             verdict = self.judge.judge_again(known)
             if isinstance(verdict, Denial):
                 return _refusal(verdict, echo)
-            name = self._endpoints[_request_of(verdict.caller).path]
-            told = _encode(self._evaluated(name, read_members(body), verdict.caller, False))
+            told = self._told(self._endpoints[_request_of(verdict.caller).path], body, verdict.caller)
             return 200, [_JSON, _NO_STORE, (b"content-length", b"%d" % len(told)), *echo], told
         except Exception as error:
             return self._failed(error, request, echo)
+
+    def _told(self, name: str, body: bytes, caller: Caller) -> bytes:
+        asked = plain_question(body) if name == "evaluation" else None
+        if asked is not None:
+            return self._evaluation.plain(asked, caller)
+        return _encode(self._evaluated(name, read_members(body), caller, False))
 
     def _failed(self, error: Exception, request: HTTPRequest | None, echo: Fields) -> Reply:
         if not isinstance(error, RequestRefusedError | AccessDeniedError):

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+import msgspec
+
 from iam_guard.engine.attachments import Attachments
 from iam_guard.engine.decision import Decision
 from iam_guard.errors import IAMGuardError, RequestRefusedError, UnavailableError
 from iam_guard.guard import Guard
 from iam_guard.identity.caller import Caller
 from iam_guard.remedies.step_up import StepUp, step_up
-from iam_guard.sidecar.authzen.entities import MEMBERS, check_defaults, read_asked
+from iam_guard.sidecar.authzen.entities import MEMBERS, Asked, check_defaults, read_asked
 from iam_guard.sidecar.authzen.questions import Questions
 from iam_guard.sidecar.authzen.reading import invalid
 from iam_guard.sidecar.authzen.settings import AuthzenDoor
@@ -20,6 +22,7 @@ from iam_guard.sidecar.authzen.settings import AuthzenDoor
 Members = Mapping[str, Any]
 #: After which decision a batch ends: every one, none, or the first that is what it is named after.
 _STOPS: dict[str, bool | None] = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_permit": True}
+_encode = msgspec.json.Encoder().encode
 _EFFECTS = {"allowed": "Allow", "explicitDeny": "ExplicitDeny", "implicitDeny": "ImplicitDeny"}
 NOBODY = "no such subject, action or resource can be"
 
@@ -37,6 +40,7 @@ class Evaluation:
         self._guard = guard
         self._questions = questions
         self._door = door
+        self._revision = ("", b'""')
 
     def single(self, members: Members, caller: Caller, *, explain: bool) -> dict[str, Any]:
         """Answer one question.
@@ -50,7 +54,24 @@ class Evaluation:
             RequestRefusedError: it is no question.
             UnavailableError: it cannot be decided.
         """
-        return self._answer(members, self._attachments(caller), explain)
+        return self._answer(read_asked(members), self._attachments(caller), explain)
+
+    def plain(self, asked: Asked, caller: Caller) -> bytes:
+        """The same for a question that is read already, without explanation, as the body of the answer.
+
+        Raises:
+            UnavailableError: it cannot be decided.
+        """
+        decision = self._decision(asked, self._attachments(caller))
+        if decision is None or not decision.allowed:
+            return _encode(self._nobody() if decision is None else self._told(decision, False))
+        return b'{"decision":true,"context":{"decision_id":"%b","policy_version":%b}}' % (
+            decision.id.encode(), self._quoted(decision.revision))
+
+    def _quoted(self, revision: str) -> bytes:
+        if self._revision[0] != revision:
+            self._revision = (revision, _encode(revision))
+        return self._revision[1]
 
     def batch(self, members: Members, caller: Caller, *, explain: bool) -> dict[str, Any]:
         """Answer several questions by one revision of the policies; none is one question.
@@ -86,29 +107,37 @@ class Evaluation:
         try:
             if not isinstance(item, dict):
                 raise invalid("An evaluation has to be an object.")
-            return self._answer({**defaults, **item}, attachments, explain)
+            return self._answer(read_asked({**defaults, **item}), attachments, explain)
         except RequestRefusedError as error:
             return _broken(error.status, error.description)
         except IAMGuardError:
             return _broken(500, "This cannot be decided at the moment.")
 
-    def _answer(self, members: Members, attachments: Attachments, explain: bool) -> dict[str, Any]:
-        asking = self._questions.about(read_asked(members), attachments)
+    def _answer(self, asked: Asked, attachments: Attachments, explain: bool) -> dict[str, Any]:
+        decision = self._decision(asked, attachments)
+        return self._nobody() if decision is None else self._told(decision, explain)
+
+    def _nobody(self) -> dict[str, Any]:
+        return {"decision": False, "context": _denial(self._guard.record_refusal("unmapped", NOBODY))}
+
+    def _decision(self, asked: Asked, attachments: Attachments) -> Decision | None:
+        """The decision; ``None`` about somebody or something that cannot be."""
+        asking = self._questions.about(asked, attachments)
         if asking is None:
-            return {"decision": False, "context": _denial(self._guard.record_refusal("unmapped", NOBODY))}
+            return None
         [decision] = self._guard.answers(asking.who, [asking.question])
         if decision.error:
             raise UnavailableError(decision.error)
         if decision.policies.attachments is not attachments:
             raise UnavailableError("the policies changed while a question was read")
-        return self._told(decision, explain)
+        return decision
 
     def _told(self, decision: Decision, explain: bool) -> dict[str, Any]:
         if decision.allowed:
             context: dict[str, Any] = {"decision_id": decision.id, "policy_version": decision.revision}
         else:
             context = _denial(decision.id, decision.revision)
-            if self._door.show_step_up and (login := step_up(decision)) is not None:
+            if self._door.show_step_up and (login := step_up(decision, of_subject=True)) is not None:
                 context |= _login(login)
         if explain:
             context |= _explained(decision)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from iam_guard.engine.attachments import Attachments
+from iam_guard.engine.memo import Memo
 from iam_guard.errors import ConfigurationError, Fault, RequestRefusedError
 from iam_guard.guard import Question
 from iam_guard.model import ContextValue, Principal, ascii_lower
@@ -16,6 +17,8 @@ from iam_guard.sidecar.authzen.vocabulary import Vocabulary, tags
 
 RESOURCE_TAG, REQUEST_TAG, PRINCIPAL_TAG = "aws:resourcetag/", "aws:requesttag/", ""
 _NOTHING: dict[str, ContextValue] = {}
+#: Subjects with properties that are remembered while the same policies decide, and how much may be said of one.
+_KEPT_SUBJECTS, _MOST_PROPERTIES, _LONGEST_TEXT = 2048, 16, 256
 
 
 class Asking(NamedTuple):
@@ -45,6 +48,7 @@ class Questions:
     def __init__(self, door: AuthzenDoor, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._believe = door.believe_properties
+        self._subjects: tuple[Attachments | None, Memo[object, Principal]] = (None, Memo(_KEPT_SUBJECTS))
         self._known = {(type_, id_): _known_tags(properties, pointer("/known", type_, id_))
                        for type_, ids in door.known.items() for id_, properties in ids.items()}
 
@@ -69,9 +73,23 @@ class Questions:
         Raises:
             RequestRefusedError: two of its properties are one tag.
         """
-        who = self._vocabulary.principal(subject.type, subject.id)
         if not subject.properties:
-            return who
+            return self._vocabulary.principal(subject.type, subject.id)
+        key = _key(subject)
+        if key is None:
+            return self._described(subject, attachments)
+        known_for, known = self._subjects
+        if known_for is not attachments:
+            known = Memo(_KEPT_SUBJECTS)
+            self._subjects = (attachments, known)
+        found = known.get(key)
+        if found is None and (found := self._described(subject, attachments)) is not None:
+            known.keep(key, found)
+        return found
+
+    def _described(self, subject: Entity, attachments: Attachments) -> Principal | None:
+        """The caller that a subject with properties is; those that are known here stay as they are known."""
+        who = self._vocabulary.principal(subject.type, subject.id)
         said: dict[str, Any] = tags(PRINCIPAL_TAG, subject.properties)
         if who is None:
             return None
@@ -90,6 +108,17 @@ class Questions:
         if action.properties:
             context = {**tags(REQUEST_TAG, action.properties), **context}
         return {**self._vocabulary.context(asked.context), **context} if asked.context else context
+
+
+def _key(subject: Entity) -> object:
+    """What a subject with its properties is remembered by; ``None`` when they are not few, short and plain."""
+    items = tuple(subject.properties.items())
+    if len(items) > _MOST_PROPERTIES or len(subject.id) > _LONGEST_TEXT:
+        return None
+    for name, value in items:
+        if type(value) is not str or len(name) + len(value) > _LONGEST_TEXT:  # True and 1 would be the same key
+            return None
+    return subject.type, subject.id, items
 
 
 def _known_tags(properties: Mapping[str, Any], place: str) -> dict[str, ContextValue]:

@@ -65,15 +65,23 @@ def read_members(body: bytes) -> dict[str, Any]:
         raise invalid("The body is not JSON.") from None
     if not isinstance(value, dict):
         raise invalid("The body has to be a JSON object.")
-    if body.count(b":") != _members(value, MAX_DEPTH):  # a colon for each member, or some inside texts
+    if body.count(b":") != count_members(value, MAX_DEPTH):  # a colon for each member, or some inside texts
         _refuse_repeated(body)
     if b"\\u" in body:
         _refuse_surrogates(body)
     return value
 
 
-def _members(value: Any, depth: int) -> int:
-    """How many members there are, in all objects; a name that stands twice counts once."""
+def count_members(value: Any, depth: int) -> int:
+    """How many members there are, in all objects; a name that stands twice counts once.
+
+    Args:
+        value: As it was decoded.
+        depth: How deep objects and lists may stand in each other from here on.
+
+    Raises:
+        RequestRefusedError: it is too deep, or a number in it is too large.
+    """
     kind = type(value)
     if kind is str:
         return 0
@@ -83,10 +91,10 @@ def _members(value: Any, depth: int) -> int:
         found = len(value)
         for one in value.values():
             if type(one) is not str:
-                found += _members(one, depth - 1)
+                found += count_members(one, depth - 1)
         return found
     if kind is list:
-        return sum([_members(one, depth - 1) for one in value])
+        return sum([count_members(one, depth - 1) for one in value])
     if kind is int and not -_EXACT <= value <= _EXACT:
         raise invalid("A number is too large to be read by everybody alike.")
     return 0

@@ -7,7 +7,7 @@ may do nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -25,6 +25,8 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 _KEPT_TYPES = 1024
 _KEPT_SUBJECTS = 4096
 _LONGEST = 2048
+#: Longest name of a member of ``context`` whose key is remembered.
+_LONGEST_NAME = 128
 
 
 class Vocabulary:
@@ -41,6 +43,7 @@ class Vocabulary:
         self._heads: Memo[tuple[str, str], str] = Memo(_KEPT_TYPES)
         self._actions: Memo[tuple[str, str], str] = Memo(_KEPT_TYPES)
         self._principals: Memo[str, Principal] = Memo(_KEPT_SUBJECTS)
+        self._named: Memo[str, str] = Memo(_KEPT_TYPES)
         self._keys = {ascii_lower(name): ascii_lower(key) for name, key in door.context.items()}
 
     def principal(self, type_: str, id_: str, tags: Mapping[str, str] | None = None) -> Principal | None:
@@ -129,11 +132,15 @@ class Vocabulary:
         """
         found: dict[str, ContextValue] = {}
         for name, value in _flat(members):
-            key = self._keys.get(ascii_lower(name)) or f"request:{ascii_lower(name)}"
+            key = self._named.get(name) or self._named.recall(name) or self._key(name)
             if key in found:
                 raise _twice()
             found[key] = value
         return found
+
+    def _key(self, name: str) -> str:
+        key = self._keys.get(ascii_lower(name)) or f"request:{ascii_lower(name)}"
+        return self._named.keep(name, key) if len(name) <= _LONGEST_NAME else key
 
 
 def tags(prefix: str, properties: Mapping[str, Any]) -> dict[str, ContextValue]:
@@ -151,11 +158,18 @@ def tags(prefix: str, properties: Mapping[str, Any]) -> dict[str, ContextValue]:
     return found
 
 
-def _flat(members: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str | tuple[str, ...]]]:
+def _flat(members: Mapping[str, Any]) -> Iterable[tuple[str, str | tuple[str, ...]]]:
     """Members of members by names with dots; nothing for null."""
+    for value in members.values():
+        if type(value) is not str:
+            return _deep(members)
+    return members.items()
+
+
+def _deep(members: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str | tuple[str, ...]]]:
     for name, value in members.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}.")
+            yield from _deep(value, f"{before}{name}.")
         elif isinstance(value, list):
             yield before + name, tuple(_written(one) for one in value if one is not None)
         elif value is not None:
