@@ -33,14 +33,18 @@ class StepUp(NamedTuple):
     max_age: int | None = None
 
 
-def step_up(decision: Decision) -> StepUp | None:
+def step_up(decision: Decision, *, of_subject: bool = False) -> StepUp | None:
     """The login that would help *decision*'s caller.
 
     ``None`` when the decision allows, when it could not be made, when the caller sent no token, and when no
     login would help. A second factor is only asked for where whoever authenticated the caller says whether
     there was one: otherwise the next token would say as little.
+
+    Args:
+        decision: A denial.
+        of_subject: A program asked about somebody else, whose token nobody here has seen.
     """
-    if not is_remediable(decision):
+    if decision.allowed or decision.error or not (of_subject or is_remediable(decision)):
         return None
     fresh, max_age = _fresh(decision)
     if fresh and allows_with(decision, fresh):

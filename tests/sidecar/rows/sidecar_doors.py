@@ -26,7 +26,8 @@ SIDECAR: dict[str, Any] = {
     "forward": [{"proxy": "nginx", "upgrades": "header"}, {"proxy": "traefik", "upgrades": "header"},
                 {"proxy": "caddy"}, {"proxy": "haproxy", "upgrades": "header"}, {"proxy": "ingress-nginx"},
                 {"proxy": "apisix"}, {"proxy": "oathkeeper"}],
-    "authzen": {"base": "https://pdp.example"},
+    "authzen": {"base": "https://pdp.example", "show_step_up": True,
+                "resources": {"item": "arn:iamg:items:eu:t1:item/{id}"}},
     "control": {"listen": "localhost:0"},
 }
 COUNT = 5
