@@ -9,9 +9,8 @@ from iam_guard.errors import RequestRefusedError, UnavailableError
 from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
 from iam_guard.sidecar.ext_authz import messages
 from iam_guard.sidecar.ext_authz.http2.calls import OK, UNAVAILABLE, Reply
-from iam_guard.sidecar.ext_authz.parsing import by_protobuf
+from iam_guard.sidecar.ext_authz.parsing import described
 from iam_guard.sidecar.ext_authz.reading import original_of
-from iam_guard.sidecar.ext_authz.usual import UsualMessages
 from iam_guard.sidecar.ext_authz.writing import response_of
 from iam_guard.sidecar.original import OriginalRequest
 
@@ -31,7 +30,6 @@ class Checks:
     def __init__(self, asker: Asker, is_ready: Callable[[], bool]) -> None:
         self._asker = asker
         self._is_ready = is_ready
-        self._usual = UsualMessages()
 
     async def check(self, request: bytes) -> bytes:
         """The ``CheckResponse`` to a ``CheckRequest``.
@@ -43,7 +41,7 @@ class Checks:
             UnavailableError: nothing can be decided. The call has to end with an error, which keeps Envoy closed.
         """
         try:
-            original, body = self._original(request)
+            original, body = original_of(described(request))
         except RequestRefusedError as error:
             return _message(self._asker.refuse(error))
         return _message(await self._asker.ask(original, body))
@@ -64,14 +62,11 @@ class Checks:
     def _asked(self, request: bytes) -> OriginalRequest | Answer:
         """The request of the client, or the answer to a call that does not tell it."""
         try:
-            return self._original(request)[0]
+            return original_of(described(request))[0]
         except Exception as error:
             if not isinstance(error, RequestRefusedError):
                 _logger.exception("a call for external authorization is denied because of an error")
             return self._asker.refuse(error)
-
-    def _original(self, request: bytes) -> tuple[OriginalRequest, bytes | None]:
-        return original_of(self._usual.read(request) or by_protobuf(request))
 
     def health(self, request: bytes) -> bytes | None:
         """The ``HealthCheckResponse`` to a ``HealthCheckRequest``; ``None``: it asks for no service of this door."""

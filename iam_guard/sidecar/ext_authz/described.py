@@ -1,4 +1,4 @@
-"""What Envoy says about a request, whichever way its message was read."""
+"""What Envoy says about a request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from iam_guard.sidecar.original import Fields
 
 
 class Described(NamedTuple):
-    """The part of a ``CheckRequest`` that is used here; text is UTF-8, and empty where nothing is said.
+    """The part of a ``CheckRequest`` that is used here; empty where nothing is said.
 
     Attributes:
         method: Of the client's request, as the fields ``path``, ``host``, ``scheme`` and ``protocol`` are.
@@ -30,4 +30,4 @@ class Described(NamedTuple):
     headers: Fields
     body: bytes
     source: str
-    certificate: bytes
+    certificate: str

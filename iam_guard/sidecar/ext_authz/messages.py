@@ -1,5 +1,8 @@
 """The messages of the gRPC wire, with the fields that are used here; protobuf skips the others.
 
+What Envoy repeats of its client is declared as bytes, which on this wire are text that nobody has looked at yet; and a
+map as the list of entries that it is, so that nothing in it is dropped before it is seen.
+
 They are described here and live in a pool of their own, so that they never meet the complete definitions that some
 other package of the process may have registered under the same names.
 """
@@ -25,15 +28,17 @@ _HEALTH = "grpc.health.v1"
 _KINDS = {"string": FieldDescriptorProto.TYPE_STRING, "bytes": FieldDescriptorProto.TYPE_BYTES,
           "int32": FieldDescriptorProto.TYPE_INT32, "bool": FieldDescriptorProto.TYPE_BOOL}
 
-#: Message: field, its number, its type; ``*T`` repeats, ``map`` is one of strings, ``T|name`` is one of several.
+#: Message: field, its number, its type; ``*T`` repeats, ``T|name`` is one of several.
 _MESSAGES: dict[str, tuple[tuple[str, int, str], ...]] = {
     "SocketAddress": (("address", 2, "string"),),
     "Address": (("socket_address", 1, "SocketAddress"),),
     "Peer": (("address", 1, "Address"), ("certificate", 5, "string")),
-    "HeaderValue": (("key", 1, "string"), ("value", 2, "string"), ("raw_value", 3, "bytes")),
-    "HeaderMap": (("headers", 1, "*HeaderValue"),),
-    "HttpRequest": (("method", 2, "string"), ("headers", 3, "map"), ("path", 4, "string"), ("host", 5, "string"),
-                    ("scheme", 6, "string"), ("protocol", 10, "string"), ("body", 11, "string"),
+    "HeaderEntry": (("key", 1, "bytes"), ("value", 2, "bytes")),
+    "HeaderValue": (("key", 1, "string"), ("value", 2, "string")),
+    "RawHeader": (("key", 1, "bytes"), ("value", 2, "bytes"), ("raw_value", 3, "bytes")),
+    "HeaderMap": (("headers", 1, "*RawHeader"),),
+    "HttpRequest": (("method", 2, "bytes"), ("headers", 3, "*HeaderEntry"), ("path", 4, "bytes"), ("host", 5, "bytes"),
+                    ("scheme", 6, "bytes"), ("protocol", 10, "bytes"), ("body", 11, "bytes"),
                     ("raw_body", 12, "bytes"), ("header_map", 13, "HeaderMap")),
     "Request": (("http", 2, "HttpRequest"),),
     "AttributeContext": (("source", 1, "Peer"), ("request", 4, "Request")),
@@ -67,8 +72,6 @@ def _file(package: str, messages: dict[str, tuple[tuple[str, int, str], ...]]) -
 def _add_field(package: str, message: DescriptorProto, name: str, number: int, kind: str) -> None:
     kind, _, choice = kind.partition("|")
     field = message.field.add(name=name, number=number, label=FieldDescriptorProto.LABEL_OPTIONAL)
-    if kind == "map":
-        kind = f"*{message.name}.{_entry(package, message, name)}"
     if kind.startswith("*"):
         kind, field.label = kind[1:], FieldDescriptorProto.LABEL_REPEATED
     if choice:
@@ -80,15 +83,6 @@ def _add_field(package: str, message: DescriptorProto, name: str, number: int, k
     else:
         field.type = FieldDescriptorProto.TYPE_MESSAGE
         field.type_name = kind if kind.startswith(".") else f".{package}.{kind}"
-
-
-def _entry(package: str, message: DescriptorProto, name: str) -> str:
-    """The message that stands for an entry of a map, by its prescribed name."""
-    entry = message.nested_type.add(name="".join(part.capitalize() for part in name.split("_")) + "Entry")
-    entry.options.map_entry = True
-    _add_field(package, entry, "key", 1, "string")
-    _add_field(package, entry, "value", 2, "string")
-    return entry.name
 
 
 def _classes() -> dict[str, Any]:

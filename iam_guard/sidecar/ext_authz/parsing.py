@@ -1,4 +1,4 @@
-"""``CheckRequest`` messages of any shape, read by protobuf."""
+"""``CheckRequest`` messages to what they say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from iam_guard.sidecar.ext_authz.reading import unclear
 from iam_guard.sidecar.original import Fields
 
 
-def by_protobuf(message: bytes) -> Described:
+def described(message: bytes) -> Described:
     """What a ``CheckRequest`` says.
 
     Args:
@@ -20,19 +20,18 @@ def by_protobuf(message: bytes) -> Described:
         RequestRefusedError: it is none, or tells its headers in two ways.
     """
     try:
-        check: Any = messages.CheckRequest.FromString(message)
+        attributes: Any = messages.CheckRequest.FromString(message).attributes
     except messages.DecodeError:
         raise unclear("it is no CheckRequest") from None
-    source, http = check.attributes.source, check.attributes.request.http
-    return Described(http.method.encode(), http.path.encode(), http.host.encode(), http.scheme.encode(),
-                     http.protocol.encode(), _headers(http), http.raw_body or http.body.encode(),
-                     source.address.socket_address.address, source.certificate.encode())
+    source, http = attributes.source, attributes.request.http
+    return Described(http.method, http.path, http.host, http.scheme, http.protocol, _headers(http),
+                     http.raw_body or http.body, source.address.socket_address.address, source.certificate)
 
 
 def _headers(http: Any) -> Fields:
-    raw = http.header_map.headers
-    if raw and http.headers:
+    listed = http.header_map.headers
+    if not listed:
+        return tuple([(one.key.lower(), one.value) for one in http.headers])
+    if http.headers:
         raise unclear("it tells its headers twice")
-    if raw:
-        return tuple([(one.key.lower().encode(), one.raw_value or one.value.encode()) for one in raw])
-    return tuple([(name.lower().encode(), value.encode()) for name, value in http.headers.items()])
+    return tuple([(one.key.lower(), one.raw_value or one.value) for one in listed])

@@ -60,9 +60,10 @@ def original_of(told: Described) -> tuple[OriginalRequest, bytes | None]:
         raise unclear("its scheme is not one of HTTP")
     websocket = (b"upgrade" in index or b":protocol" in index) and _is_websocket(method, index, headers)
     kept = tuple([field for field in headers if field[0][:1] != b":" and field[0] != PARTIAL_BODY])
-    original = CheckedRequest("GET" if websocket else method.decode("ascii"), target, scheme, told.host.decode(),
-                              _client(told.source), kept, _VERSIONS.get(told.protocol, ""), websocket,
-                              unquote(told.certificate.decode()) if told.certificate else "")
+    original = CheckedRequest("GET" if websocket else method.decode("ascii"), target, scheme,
+                              told.host.decode("latin-1"), _client(told.source), kept,
+                              _VERSIONS.get(told.protocol, ""), websocket,
+                              unquote(told.certificate) if told.certificate else "")
     return original, _body(told, index)
 
 
@@ -77,7 +78,7 @@ def _refuse_two(headers: Fields) -> None:
     found: Index = {}
     for name, value in headers:
         if name in found and (name[:1] == b":" or (name == b"host" and value != found[name])):
-            raise unclear(f"{name.decode()} occurs twice")
+            raise unclear(f"{name.decode('latin-1')} occurs twice")
         found[name] = value
 
 
@@ -86,7 +87,7 @@ def _check_agreement(told: Described, index: Index) -> None:
     for name, value in ((b":method", told.method), (b":path", told.path), (b":scheme", told.scheme),
                         (b":authority", told.host), (b"host", told.host)):
         if index.get(name, value) != value:
-            raise unclear(f"its fields contradict {name.decode()}")
+            raise unclear(f"its fields contradict {name.decode('latin-1')}")
 
 
 def _client(source: str) -> str:

@@ -167,20 +167,20 @@ PARTIAL = "x-envoy-auth-partial-body"
 ])
 def test_a_body_counts_only_when_it_is_whole(message: bytes, body: bytes | None) -> None:
     """Threat G03.5; without the header Envoy handed nothing over."""
-    from iam_guard.sidecar.ext_authz.parsing import by_protobuf
+    from iam_guard.sidecar.ext_authz.parsing import described
 
-    original, found = original_of(by_protobuf(message))
+    original, found = original_of(described(message))
     assert found == body
     assert PARTIAL.encode() not in dict(original.headers)
 
 
 def test_the_certificate_of_the_client_is_told_as_a_server_tells_it() -> None:
-    from iam_guard.sidecar.ext_authz.parsing import by_protobuf
+    from iam_guard.sidecar.ext_authz.parsing import described
 
     pem = "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n"
-    original, _ = original_of(by_protobuf(check(peer=field(5, quote(pem)))))
+    original, _ = original_of(described(check(peer=field(5, quote(pem)))))
     assert original.scope()["extensions"] == {"tls": {"client_cert_chain": [pem]}}
-    plain, _ = original_of(by_protobuf(check(headers={"x-forwarded-client-cert": "Cert=x"})))
+    plain, _ = original_of(described(check(headers={"x-forwarded-client-cert": "Cert=x"})))
     assert "extensions" not in plain.scope()
 
 
