@@ -36,6 +36,7 @@ class Work:
         connections: How many clients ask at once.
         streams: Requests on their way in each connection; more than one is for HTTP/2 only.
         http2: Speak HTTP/2 without TLS, as gRPC does.
+        then: Asked after *url*, one by one, by each connection; and from the start again.
     """
 
     url: str
@@ -44,6 +45,7 @@ class Work:
     connections: int = 16
     streams: int = 1
     http2: bool = False
+    then: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def _command(work: Work, number: int, place: Path, log: Path) -> list[str]:
         words += ["-d", str(place / "body")]
     for name, value in work.headers.items():
         words += ["-H", f"{name}: {value}"]
-    return [*words, work.url]
+    (place / "urls").write_text("\n".join((work.url, *work.then)) + "\n", "ascii")
+    return [*words, "-i", str(place / "urls")]
 
 
 def _client() -> str:

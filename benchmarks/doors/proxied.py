@@ -31,11 +31,13 @@ from benchmarks.doors.proxies import (
     started,
 )
 from benchmarks.doors.world import PAGE, World
-from benchmarks.targets import ASKS, GATEWAY, NGINX_ASKS
+from benchmarks.targets import ALWAYS_ANOTHER, ASKS, ENVOY_ASKS, GATEWAY, NGINX_ASKS
 
 #: Bodies of 10 MB at once, and how many at least.
 _LARGE_AT_ONCE, _LARGE_LEAST = 4, 24
 _PATIENCE = 30
+#: So many that none comes again before a second is over.
+_DOCUMENTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,19 @@ def small(ways: Sequence[Door], world: World, seconds: float, rounds: int,
     found = defaultdict(list)
     for turn in range(rounds):
         for door in ways:
-            tell(f"{door.name}, round {turn + 1} of {rounds}")
-            found[door.name].append(measure(Work(door.url("/documents/1"), world.allowed), door.programs, seconds))
+            for name, work in _small_work(door, world).items():
+                tell(f"{name}, round {turn + 1} of {rounds}")
+                found[name].append(measure(work, door.programs, seconds))
     return {name: in_the_middle(one) for name, one in found.items()}
+
+
+def _small_work(door: Door, world: World) -> Mapping[str, Work]:
+    """The same page again and again; and, where that could flatter somebody, always another, by a single client."""
+    work = {door.name: Work(door.url("/documents/1"), world.allowed)}
+    if door.name in (GATEWAY, NGINX_ASKS, ENVOY_ASKS):
+        others = [door.url(f"/documents/{number}") for number in range(2, _DOCUMENTS + 1)]
+        work[f"{door.name}{ALWAYS_ANOTHER}"] = Work(door.url("/documents/1"), world.allowed, connections=1, then=others)
+    return work
 
 
 def large(ways: Sequence[Door], world: World, seconds: float, rounds: int,
