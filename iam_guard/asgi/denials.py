@@ -51,8 +51,9 @@ class Denials:
         """
         error, record = as_credentials(error, self._guard.now), request or sent
         of_caller = isinstance(error, AccessDeniedError | AuthenticationError)
+        # Without a request at all, its denial would be one of whoever was served before on the same connection.
         return self._readable(denial_for_error(
-            error, request, challenges=self._rules.authenticator.challenges() if of_caller else (), style=self._style,
+            error, record, challenges=self._rules.authenticator.challenges() if of_caller else (), style=self._style,
             decision_id=self._noted(error, record), methods=self._rules.edge.methods), request)
 
     def _noted(self, error: Exception, record: HTTPRequest | None) -> str:
