@@ -74,12 +74,15 @@ def _by_itself(config: Path, check: bool, workers: int | None) -> None:
     status = listen(read_address(section.status), "/gateway/status") if section.status else None
     count = workers or section.workers
     if count == 1:
-        composed.run_worker(str(config), listening, status, 0, lambda: _tell(section, listening, status))
+        composed.run_worker(str(config), listening, status, None, 0, lambda: _tell(section, listening, status))
         return
     from iam_guard.asgi.workers import Workers
+    from iam_guard.gateway.tally import shared_counts
 
     _tell(section, listening, status)
-    Workers(count, composed.run_worker, (str(config), listening, status), section.limits.drain_seconds).supervise()
+    counted = shared_counts(count)
+    Workers(count, composed.run_worker, lambda place: (str(config), listening, status, (counted, place)),
+            section.limits.drain_seconds).supervise()
 
 
 def _with_envoy(config: Path, check: bool, workers: int | None, print_config: bool) -> None:

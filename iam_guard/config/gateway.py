@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, MutableSequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,19 +14,23 @@ import msgspec
 
 from iam_guard.asgi.listening import read_address
 from iam_guard.asgi.tls import TLSSettings, make_context
+from iam_guard.asgi.types import ASGIApp
 from iam_guard.config.place import Origin
 from iam_guard.config.schema import RouteSettings, SettingsFile
 from iam_guard.config.settings import Settings, load_settings
+from iam_guard.config.wiring import Wiring
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 from iam_guard.gateway.app import GatewayApp
 from iam_guard.gateway.assertion import Assertions
 from iam_guard.gateway.balance import Balance, Server
 from iam_guard.gateway.health import HealthChecks
 from iam_guard.gateway.passing import Passing
-from iam_guard.gateway.reload import Loaded
+from iam_guard.gateway.reload import Counted, Loaded
 from iam_guard.gateway.routing import Routing
 from iam_guard.gateway.settings import GatewaySettings, UpstreamSettings
 from iam_guard.gateway.upstream import ServerSettings, UpstreamApp
+from iam_guard.identity.jwks import KeySource
+from iam_guard.identity.one_credential import key_sources_of
 from iam_guard.policy.source import pointer
 from iam_guard.sts.key_file import SigningKeyFile
 
@@ -87,8 +91,29 @@ def make_gateway(settings: Settings, *, clock: Callable[[], float] = time.time) 
                      section.limits.max_body_bytes)
     checks = (HealthChecks(balance.servers, section.upstreams[name].health) for name, balance in balances.items())
     guarded = replace(wiring, parts=(*wiring.parts, *checks))
-    return Loaded(section, guarded.middleware(app), lambda: wiring.refresher.is_ready,
-                  assertions.jwks if assertions else None, watched_files(settings, section))
+    door = guarded.middleware(app)
+    return Loaded(section, door, lambda: wiring.refresher.is_ready, assertions.jwks if assertions else None,
+                  watched_files(settings, section), lambda: door.counts, _metrics_maker(wiring))
+
+
+class _Keys(NamedTuple):
+    key_sources: Mapping[str, KeySource]
+
+
+def _metrics_maker(wiring: Wiring) -> Callable[[Counted], ASGIApp] | None:
+    """What makes answers to scrapers, where the library of an extra is there."""
+    try:
+        from iam_guard.metrics import GuardMetrics, metrics_app
+    except ModuleNotFoundError:
+        return None
+
+    def made(counted: Counted) -> ASGIApp:
+        keys = _Keys(key_sources_of(wiring.authenticator))
+        app: ASGIApp = metrics_app(GuardMetrics(counted, refresher=wiring.refresher, authenticator=keys,
+                                                name="gateway"))
+        return app
+
+    return made
 
 
 class CheckedSection(NamedTuple):
@@ -130,7 +155,8 @@ def guard_settings(settings: Settings, section: GatewaySettings) -> Settings:
     return Settings(_for_gateway(settings.values, section), settings.origin)
 
 
-def run_worker(path: str, listening: socket.socket, status: socket.socket | None, parent: int = 0,
+def run_worker(path: str, listening: socket.socket, status: socket.socket | None,
+               counted: tuple[MutableSequence[int], int] | None = None, parent: int = 0,
                on_ready: Callable[[], None] = lambda: None) -> None:
     """Serve in this process until told to stop.
 
@@ -138,6 +164,7 @@ def run_worker(path: str, listening: socket.socket, status: socket.socket | None
         path: The settings file.
         listening: The socket that clients connect to.
         status: The socket of the status address; ``None`` for none.
+        counted: Room for what all workers count, and the place of this one in it; ``None`` for a worker alone.
         parent: The process without which this one stops; 0 for none.
         on_ready: Called when requests are served.
 
@@ -149,7 +176,7 @@ def run_worker(path: str, listening: socket.socket, status: socket.socket | None
 
     from iam_guard.gateway.server import GatewayServer
 
-    server = GatewayServer(partial(load_gateway, path), listening, status, parent)
+    server = GatewayServer(partial(load_gateway, path), listening, status, parent, counted)
     uvloop.run(server.serve(on_ready))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from iam_guard.asgi import reload
 from iam_guard.asgi.lifespan import Part
@@ -15,6 +16,14 @@ from iam_guard.errors import IAMGuardError, UnavailableError
 from iam_guard.gateway.settings import GatewaySettings
 
 _logger = logging.getLogger("iam_guard")
+
+
+class Counted(Protocol):
+    """Whatever counts requests by their outcome."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many requests had which outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,8 @@ class Loaded:
         is_ready: Whether requests can be decided.
         jwks: The keys that check assertions; ``None`` where there are none.
         files: What it was read from; a change of one of them is a reason to load again.
+        counts: How many requests had which outcome.
+        metrics: Makes what answers a scraper, given the counts of all processes; ``None`` where the library is missing.
     """
 
     settings: GatewaySettings
@@ -34,6 +45,8 @@ class Loaded:
     is_ready: Callable[[], bool]
     jwks: Callable[[], bytes] | None = None
     files: tuple[Path, ...] = ()
+    counts: Callable[[], Mapping[str, int]] = dict
+    metrics: Callable[[Counted], ASGIApp] | None = None
 
     @property
     def linger_seconds(self) -> float:

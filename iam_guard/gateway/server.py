@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableSequence
 from typing import Any
 
 import uvicorn
@@ -22,6 +22,7 @@ from iam_guard.gateway.protocol import GatewayConfig
 from iam_guard.gateway.reload import Generation, Loaded, Reloading
 from iam_guard.gateway.settings import GatewaySettings
 from iam_guard.gateway.status import StatusApp
+from iam_guard.gateway.tally import Tally
 
 _logger = logging.getLogger("iam_guard")
 #: How often files are looked at.
@@ -39,13 +40,14 @@ class GatewayServer:
         listening: The socket that clients connect to; closed in the end.
         status: The socket of the status address; ``None`` for none.
         parent: The process without which this one stops; 0 for none.
+        counted: Room for what all workers count, and the place of this one in it; ``None`` for a worker alone.
 
     Raises:
         ConfigurationError: with everything that is wrong with the settings.
     """
 
     def __init__(self, load: Callable[[], Loaded], listening: socket.socket, status: socket.socket | None,
-                 parent: int = 0) -> None:
+                 parent: int = 0, counted: tuple[MutableSequence[int], int] | None = None) -> None:
         loaded = load()
         self._settings = loaded.settings
         self._tls = tls.make_context(loaded.settings.tls) if loaded.settings.tls else None
@@ -53,6 +55,7 @@ class GatewayServer:
         self._rules = ConnectionRules(limits.head_seconds, limits.body_seconds, _MAX_HEAD_BYTES, limits.keep_seconds,
                                       limits.write_seconds)
         self._gateway = Reloading(Generation(loaded), load, self._take)
+        self._tally = Tally(loaded.counts, *(counted or ()))
         self._sockets = listening, status
         self._parent = parent
         self._stop: asyncio.Event | None = None
@@ -98,8 +101,8 @@ class GatewayServer:
             timeout_graceful_shutdown=max(1, int(limits.drain_seconds)), **more)
 
     def _status_config(self) -> uvicorn.Config:
-        return uvicorn.Config(StatusApp(self._gateway, self._rules), interface="asgi3", lifespan="off", ws="none",
-                              log_config=None, access_log=False, proxy_headers=False, server_header=False,
+        return uvicorn.Config(StatusApp(self._gateway, self._rules, self._tally), interface="asgi3", lifespan="off",
+                              ws="none", log_config=None, access_log=False, proxy_headers=False, server_header=False,
                               timeout_graceful_shutdown=_STATUS_GRACE)
 
     def _take(self, loaded: Loaded) -> None:
@@ -108,6 +111,7 @@ class GatewayServer:
         if self._tls is not None and loaded.settings.tls is not None:
             tls.make_context(loaded.settings.tls)  # proves the files before the running context is touched
             tls.load(self._tls, loaded.settings.tls)
+        self._tally.follow(loaded.counts, loaded.linger_seconds)
         self._settings = loaded.settings
         for name in ("head_seconds", "body_seconds", "keep_seconds", "write_seconds"):
             setattr(self._rules, name, getattr(loaded.settings.limits, name))
@@ -119,6 +123,7 @@ class GatewayServer:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await wanted.wait()
+            self._tally.publish()
             if self._parent and os.getppid() != self._parent:
                 self.stop()
             now = stamp(self._gateway.generation.loaded.files)

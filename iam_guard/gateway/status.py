@@ -1,4 +1,4 @@
-"""What operators and upstreams may know, at an address of its own: health, readiness, and keys of assertions."""
+"""What operators and upstreams may know, at an address of its own: health, readiness, figures, keys of assertions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from iam_guard.asgi.types import Receive, Scope, Send
 from iam_guard.errors import UnavailableError
 from iam_guard.gateway.patience import ConnectionRules
-from iam_guard.gateway.reload import Reloading
+from iam_guard.gateway.reload import Counted, Reloading
 
 #: Seconds for which a key set may be kept.
 KEYS_MAX_AGE = 300
@@ -21,15 +21,22 @@ class StatusApp:
     Args:
         gateway: Which.
         rules: Of its connections; they say when it is about to stop.
+        tally: What all its processes have counted; ``None`` for no figures.
     """
 
-    def __init__(self, gateway: Reloading, rules: ConnectionRules) -> None:
+    def __init__(self, gateway: Reloading, rules: ConnectionRules, tally: Counted | None = None) -> None:
         self._gateway = gateway
         self._rules = rules
+        self._tally = tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
+            return
+        metrics = self._gateway.generation.loaded.metrics
+        tally = self._tally
+        if scope["path"] == "/metrics" and scope["method"] in ("GET", "HEAD") and metrics and tally is not None:
+            await metrics(tally)(scope, receive, send)
             return
         status, kind, body = self._answer(scope["method"], scope["path"])
         lasting = status == 200 and scope["path"] == "/jwks.json"
@@ -48,6 +55,8 @@ class StatusApp:
                 return self._readiness()
             case "/jwks.json":
                 return self._keys()
+            case "/metrics" if self._tally is not None:
+                return 404, _PLAIN, b"metrics need the extra 'metrics'\n"
         return 404, _PLAIN, b"not found\n"
 
     def _readiness(self) -> tuple[int, bytes, bytes]:

@@ -186,7 +186,7 @@ def test_f06_a_body_that_trickles_is_cut_off_and_others_are_served(gateway: Gate
 
 
 def test_the_status_address_tells_little_and_changes_nothing(gateway: Gateway) -> None:
-    assert [gateway.status(path).status for path in ("/healthz", "/readyz", "/items/1", "/metrics")] == [
+    assert [gateway.status(path).status for path in ("/healthz", "/readyz", "/items/1", "/docs")] == [
         200, 200, 404, 404]
     assert gateway.call("POST", "/readyz", port=gateway.status_port).status == 405
 
