@@ -52,8 +52,10 @@ def code(pod: Pod, path: str, headers: dict[str, str]) -> int:
     """What Envoy is told about a request."""
     asked = CheckRequest()
     http = asked.attributes.request.http
-    http.method, http.path, http.host, http.scheme, http.protocol = "GET", path, "orders", "http", "HTTP/1.1"
-    http.headers.update(headers)
+    http.method, http.path, http.host = b"GET", path.encode(), b"orders"
+    http.scheme, http.protocol = b"http", b"HTTP/1.1"
+    for name, value in headers.items():
+        http.headers.add(key=name.encode(), value=value.encode())
     asked.attributes.source.address.socket_address.address = "10.244.7.7"
     with grpc.insecure_channel(pod.grpc) as channel:
         said = channel.unary_unary(CHECK)(asked.SerializeToString(), timeout=30)

@@ -16,6 +16,8 @@ _SCHEMES = {b"http": "http", b"https": "https"}
 _VERSIONS = {b"HTTP/1.0": "1.0", b"HTTP/1.1": "1.1", b"HTTP/2": "2", b"HTTP/3": "3"}
 #: Envoy says with it whether it cut the body that it hands over.
 PARTIAL_BODY = b"x-envoy-auth-partial-body"
+# What stands among the headers and is none of the client's; any other name with a colon is refused with its headers.
+_OF_THE_CALL = frozenset({b":method", b":path", b":scheme", b":authority", b":protocol", PARTIAL_BODY})
 
 Index = dict[bytes, bytes]
 
@@ -59,7 +61,7 @@ def original_of(told: Described) -> tuple[OriginalRequest, bytes | None]:
     if scheme is None:
         raise unclear("its scheme is not one of HTTP")
     websocket = (b"upgrade" in index or b":protocol" in index) and _is_websocket(method, index, headers)
-    kept = tuple([field for field in headers if field[0][:1] != b":" and field[0] != PARTIAL_BODY])
+    kept = tuple([field for field in headers if field[0] not in _OF_THE_CALL])
     original = CheckedRequest("GET" if websocket else method.decode("ascii"), target, scheme,
                               told.host.decode("latin-1"), _client(told.source), kept,
                               _VERSIONS.get(told.protocol, ""), websocket,
@@ -84,10 +86,12 @@ def _refuse_two(headers: Fields) -> None:
 
 def _check_agreement(told: Described, index: Index) -> None:
     """A pseudo header may repeat what the field of the same meaning says, and not contradict it."""
-    for name, value in ((b":method", told.method), (b":path", told.path), (b":scheme", told.scheme),
-                        (b":authority", told.host), (b"host", told.host)):
-        if index.get(name, value) != value:
-            raise unclear(f"its fields contradict {name.decode('latin-1')}")
+    get, host = index.get, told.host
+    if (get(b":method", told.method) != told.method or get(b":path", told.path) != told.path
+            or get(b":scheme", told.scheme) != told.scheme or get(b":authority", host) != host):
+        raise unclear("its fields contradict its headers")
+    if get(b"host", host) != host:
+        raise unclear("it names two hosts")
 
 
 def _client(source: str) -> str:

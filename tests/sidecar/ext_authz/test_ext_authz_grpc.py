@@ -97,7 +97,7 @@ def test_what_says_nothing_is_denied(message: bytes) -> None:
     {"raw": [(":path", "/docs/1"), (":path", "/docs/1")]}, {"raw": [(":path", "/health")]},
     {"raw": [(":method", "POST")]}, {"raw": [(":authority", "other.example")]}, {"raw": [("host", "other.example")]},
     {"raw": [(":scheme", "https")]}, {"raw": [("host", "a.example"), ("host", "shop.example")]},
-    {"headers": {":path": "/health"}}, {"headers": {":method": "POST"}},
+    {"headers": {":path": "/health"}}, {"headers": {":method": "POST"}}, {"headers": {":other": "1"}},
     {"raw": [("accept", "*/*")], "headers": {"accept": "*/*"}},
     {"method": "CONNECT"}, {"method": "CONNECT", "headers": {":protocol": "connect-udp"}},
     {"headers": {":protocol": "websocket"}},
