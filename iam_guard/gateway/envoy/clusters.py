@@ -66,7 +66,7 @@ def upstream_cluster(name: str, upstream: UpstreamSettings, authorities: str, wo
     Args:
         name: As the settings call it.
         upstream: What they say.
-        authorities: The file of the system's certificate authorities.
+        authorities: The file of the system's certificate authorities; empty for none.
         workers: How many threads share what is bounded for each.
 
     Raises:
@@ -94,6 +94,9 @@ def upstream_cluster(name: str, upstream: UpstreamSettings, authorities: str, wo
     if upstream.health.path:
         made["health_checks"] = [_health_check(upstream)]
     if servers[0].secure:
+        if not upstream.ca_file and not authorities:
+            raise ConfigurationError(Fault("this system has no file of authorities that would vouch for the servers",
+                                           "name one", "/ca_file"))
         made["transport_socket"] = _tls(upstream, servers[0].host, authorities)
     return made
 

@@ -11,6 +11,8 @@ from iam_guard.gateway.envoy.shapes import Shape, seconds, typed
 #: What the guard drops whatever a client says (see :class:`iam_guard.http.edge.EdgeSettings`).
 _OURS = ("x-guard-", "x-iam-")
 _RESERVED_PREFIXES = (*_OURS, "x-original-", "x-rewrite-")
+#: By it Envoy tells itself and others how to treat a request: for how long, and how often.
+_ENVOYS: Shape = {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}}
 _RESERVED = ("x-http-method", "x-http-method-override", "x-method-override")
 
 
@@ -42,7 +44,7 @@ def _taking_off(own_headers: Iterable[str]) -> Shape:
     others = [_off(name) for name in (*(f"{prefix}.*" for prefix in _RESERVED_PREFIXES), *_RESERVED)]
     return {"name": "envoy.filters.http.header_mutation", "typed_config": typed(
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-        mutations={"request_mutations": [*own, *others],
+        mutations={"request_mutations": [_ENVOYS, *own, *others],
                    "response_mutations": [*own, *(_off(f"{prefix}.*") for prefix in _OURS)]})}
 
 

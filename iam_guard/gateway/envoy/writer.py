@@ -35,7 +35,7 @@ class Surroundings:
         own_headers: Names that the guard sets on requests.
         secret: Headers that carry credentials; only upstreams that are to have them get them.
         body_bytes: How much of a body the guard is handed over; 0 for nothing.
-        authorities: The file of the system's certificate authorities; by default where OpenSSL looks.
+        authorities: The file of the system's certificate authorities; by default the one that OpenSSL finds.
         workers: Threads that serve; 0 for what the settings say.
         guard_tells: The guard tells upstreams where requests came from, and signs who called for which of them.
         decision: The header in which the guard names its decision; answers to requests that have it are kept out of
@@ -99,7 +99,7 @@ def connections(config: Shape) -> str:
 
 
 def _clusters(settings: GatewaySettings, around: Surroundings, workers: int, faults: list[Fault]) -> dict[str, Shape]:
-    authorities = around.authorities or str(ssl.get_default_verify_paths().openssl_cafile)
+    authorities = around.authorities or ssl.get_default_verify_paths().cafile or ""
     made: dict[str, Shape] = {}
     for name, upstream in settings.upstreams.items():
         try:
@@ -143,7 +143,8 @@ def _manager(settings: GatewaySettings, around: Surroundings, clusters: Mapping[
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=f"{CLIENTS}.{around.version}" if around.version else CLIENTS,
         codec_type="AUTO" if tls else "HTTP1", server_header_transformation="PASS_THROUGH",
-        use_remote_address=True, scheme_header_transformation={"scheme_to_overwrite": "https" if tls else "http"},
+        use_remote_address=True, internal_address_config={"unix_sockets": False},  # nobody is one of us by address
+        scheme_header_transformation={"scheme_to_overwrite": "https" if tls else "http"},
         # The path goes on as it came, and the guard refuses every one that could be read in two ways.
         normalize_path=False, merge_slashes=False, path_with_escaped_slashes_action="KEEP_UNCHANGED",
         strip_trailing_host_dot=True, generate_request_id=False, max_request_headers_kb=_HEADERS_KILOBYTES,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import ssl
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -262,7 +263,14 @@ def test_what_is_bounded_for_each_worker_is_told_for_all(workers: int) -> None:
     assert found(config, f"{CLUSTER}.circuit_breakers.per_host_thresholds.0.max_connections") == 1024 * workers
 
 
-def test_authorities_are_those_of_the_system() -> None:
-    config = envoy_config(msgspec.convert(BASE, GatewaySettings), Surroundings(Address("127.0.0.1", 1)))
-    assert found(config, f"{SERVER_TLS}.common_tls_context.validation_context.trusted_ca") == {
-        "filename": ssl.get_default_verify_paths().openssl_cafile}
+def test_authorities_are_those_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings, around = msgspec.convert(BASE, GatewaySettings), Surroundings(Address("127.0.0.1", 1))
+    named = ssl.get_default_verify_paths()
+    (tmp_path / "all.pem").touch()
+    monkeypatch.setenv(named.openssl_cafile_env, str(tmp_path / "all.pem"))
+    assert found(envoy_config(settings, around), f"{SERVER_TLS}.common_tls_context.validation_context.trusted_ca") == {
+        "filename": str(tmp_path / "all.pem")}
+    monkeypatch.setenv(named.openssl_cafile_env, str(tmp_path / "none.pem"))
+    with pytest.raises(ConfigurationError) as refused:
+        envoy_config(settings, around)
+    assert [fault.pointer for fault in refused.value.faults] == ["/upstreams/app/ca_file"]

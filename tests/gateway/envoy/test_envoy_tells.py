@@ -75,6 +75,15 @@ def test_nothing_is_stated_about_nobody(engine: Engine) -> None:
     assert engine.shop.header(HEADER) in ([], [""])
 
 
+def test_a_client_does_not_tell_envoy_what_to_do(engine: Engine) -> None:
+    """Threat G08: who could have a request asked again could have it done twice."""
+    sent = [*bearer("ann").items(), ("X-Envoy-Retry-On", "retriable-status-codes"), ("X-Envoy-Max-Retries", "3"),
+            ("X-Envoy-Retriable-Status-Codes", "200"), ("X-Envoy-Upstream-Rq-Timeout-Ms", "1")]
+    assert get(engine, "/documents/1", sent) == 200
+    assert len(engine.shop.seen) == 1
+    assert [name for name, _ in engine.shop.seen[-1]["headers"] if "envoy" in name.lower()] == []
+
+
 def test_where_a_request_came_from_is_written_anew(engine: Engine) -> None:
     sent = [*bearer("ann").items(), ("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Host", "evil.example"),
             ("X-Forwarded-Proto", "https"), ("Forwarded", "for=6.6.6.6"), ("X-Forwarded-For", "7.7.7.7")]
