@@ -36,8 +36,6 @@ from iam_guard.sts.key_file import SigningKeyFile
 
 _AT = "/gateway"
 _UNIX = "unix:"
-_SERVER_FIELDS = ("host", "ca_file", "cert_file", "key_file", "server_name", "max_connections", "idle_seconds",
-                  "connect_seconds", "head_seconds", "stall_seconds", "max_message_bytes")
 
 
 def gateway_section(settings: Settings) -> GatewaySettings:
@@ -206,8 +204,7 @@ def _for_gateway(values: SettingsFile, section: GatewaySettings) -> SettingsFile
 
 def _servers(upstream: UpstreamSettings) -> tuple[ServerSettings, ...]:
     """Each server of an upstream; faults stand at the upstream."""
-    more = {name: getattr(upstream, name) for name in _SERVER_FIELDS}
-    made = [ServerSettings(url, **more) for url in upstream.servers]
+    made = [ServerSettings.at(url, upstream) for url in upstream.servers]
     for one in made:
         one.tls()
     return tuple(made)

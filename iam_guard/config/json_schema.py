@@ -125,10 +125,11 @@ def _first_words(kind: type[Any]) -> str:
 
 
 def _meanings(kind: type[Any]) -> dict[str, str]:
-    """What the docstring says of each setting."""
+    """What the docstring says of each setting, and those of the classes that it comes from."""
     found: dict[str, str] = {}
-    for section in _SECTION.findall((inspect.getdoc(kind) or "") + "\n"):
-        found |= {name: _plain_text(" ".join(text.split())) for name, text in _ENTRY.findall(section)}
+    for one in reversed(kind.__mro__):
+        for section in _SECTION.findall(inspect.cleandoc(vars(one).get("__doc__") or "") + "\n"):
+            found |= {name: _plain_text(" ".join(text.split())) for name, text in _ENTRY.findall(section)}
     return found
 
 

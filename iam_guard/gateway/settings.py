@@ -18,9 +18,7 @@ import msgspec
 
 from iam_guard.asgi.tls import TLSSettings as TLSSettings
 from iam_guard.errors import ConfigurationError, Fault
-
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+from iam_guard.gateway.upstream.settings import Count, Seconds, ServerOptions
 
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*+|\[[0-9a-f:.]+\]")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -51,41 +49,19 @@ class HealthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rest_seconds: Seconds = 10.0
 
 
-class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class UpstreamSettings(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Servers that do the same, and how they are spoken to.
 
     Attributes:
         servers: Each ``http://HOST:PORT``, ``https://HOST:PORT`` or ``unix:PATH``.
-        host: What ``Host`` says to them; by default what the client said.
         credentials: Pass the caller's credentials on. They stay here otherwise: who the caller is stands in headers
             of the guard.
         health: How it is found out which servers work.
-        ca_file: Certificates of authorities that vouch for the servers; by default those of the system.
-        cert_file: A certificate that the gateway shows, with its chain.
-        key_file: Its key.
-        server_name: The name that the servers' certificate has to hold; by default the one in the URL.
-        max_connections: Connections to each server at once.
-        idle_seconds: How long an unused connection is kept; less than the server keeps it.
-        connect_seconds: How long making a connection may take.
-        head_seconds: How long a server may think before it answers.
-        stall_seconds: How long neither side may send a byte of a body.
-        max_message_bytes: How long a message on a WebSocket may be.
     """
 
     servers: tuple[str, ...]
-    host: str = ""
     credentials: bool = False
     health: HealthSettings = HealthSettings()
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    server_name: str = ""
-    max_connections: Count = 1024
-    idle_seconds: Seconds = 4.0
-    connect_seconds: Seconds = 5.0
-    head_seconds: Seconds = 60.0
-    stall_seconds: Seconds = 300.0
-    max_message_bytes: Annotated[int, msgspec.Meta(ge=1, le=1_073_741_824)] = 16_777_216
 
 
 class RouteRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,7 +18,7 @@ KINDS = [kind for kind in vars(settings).values()
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_setting_has_its_row_and_default(kind: type[msgspec.Struct]) -> None:
-    assert len(KINDS) == 7
+    assert len(KINDS) == 8
     for field in msgspec.structs.fields(kind):
         rows = [row for row in ROWS if f"`{field.name}`" in row.split("|")[1]]
         assert rows, field.name

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import ssl
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import msgspec
 
 from iam_guard.errors import ConfigurationError, Fault
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 _URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?/?")
 _UNIX = "unix:"
@@ -51,27 +55,45 @@ class ServerAddress(NamedTuple):
         return cls(found[2].strip("[]"), port, "", found[1] == "https", authority)
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
+class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a server is spoken to.
+
+    Attributes:
+        host: What ``Host`` says to it; by default what the client said.
+        ca_file: Certificates of authorities that vouch for it, in PEM form; by default those of the system.
+        cert_file: A certificate that the gateway shows to it, with its chain.
+        key_file: The key of that certificate.
+        server_name: The name that its certificate has to hold; by default the one in the URL.
+        max_connections: Connections open at once, each WebSocket's included.
+        idle_seconds: How long an unused connection is kept. Less than the server keeps it, or requests meet closed
+            doors; many application servers close after five seconds.
+        connect_seconds: How long making a connection may take, TLS included.
+        head_seconds: How long it may think before it answers.
+        stall_seconds: How long neither side may send a byte of a body.
+        max_message_bytes: How long a message on a WebSocket may be.
+    """
+
+    host: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+    max_connections: Count = 1024
+    idle_seconds: Seconds = 4.0
+    connect_seconds: Seconds = 5.0
+    head_seconds: Seconds = 60.0
+    stall_seconds: Seconds = 300.0
+    max_message_bytes: Annotated[int, msgspec.Meta(ge=1, le=1_073_741_824)] = 16_777_216
+
+
+class ServerSettings(ServerOptions, frozen=True):
     """One server that requests are forwarded to.
 
     Attributes:
         url: ``http://HOST:PORT``, ``https://HOST:PORT`` or ``unix:PATH``.
-        host: What ``Host`` says to the server; by default what the client said.
-        ca_file: Certificates of authorities that vouch for the server, in PEM form; by default those of the system.
-        cert_file: A certificate that the gateway shows to the server, with its chain.
-        key_file: The key of that certificate.
-        server_name: The name that the server's certificate has to hold; by default the one in the URL.
-        max_connections: Connections open at once, each WebSocket's included.
         max_idle: Connections kept for later requests.
-        idle_seconds: How long they are kept. Less than the server keeps them, or requests meet closed doors; many
-            application servers close after five seconds.
         pool_seconds: How long a request waits for a connection when all are in use.
-        connect_seconds: How long making a connection may take, TLS included.
-        head_seconds: How long the server may think before it answers.
-        stall_seconds: How long neither side may send a byte of a body.
         max_head_bytes: How long the head of an answer may be.
-        max_message_bytes: How long a message on a WebSocket may be.
         retry: Ask again when a kept connection turned out to be closed and the request was ``GET`` or ``HEAD``
             without a body. Nothing else is ever sent twice.
         via: The name of the gateway in ``Via`` (RFC 9110 section 7.6.3); empty leaves the header away.
@@ -81,26 +103,25 @@ class ServerSettings:
     """
 
     url: str
-    host: str = ""
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    server_name: str = ""
-    max_connections: int = 1024
     max_idle: int = 256
-    idle_seconds: float = 4.0
     pool_seconds: float = 5.0
-    connect_seconds: float = 5.0
-    head_seconds: float = 60.0
-    stall_seconds: float = 300.0
     max_head_bytes: int = 65_536
-    max_message_bytes: int = 16_777_216
     retry: bool = True
     via: str = "iam-guard"
 
+    @classmethod
+    def at(cls, url: str, options: ServerOptions) -> ServerSettings:
+        """A server at an address, spoken to as *options* say.
+
+        Raises:
+            ConfigurationError: as for the class.
+        """
+        return cls(url, **{name: getattr(options, name) for name in ServerOptions.__struct_fields__})
+
     def __post_init__(self) -> None:
-        faults = [Fault(f"{field.name} has to be more than 0") for field in fields(self)
-                  if field.type in ("int", "float") and not getattr(self, field.name) > 0]
+        """Check what is true of no server."""
+        faults = [Fault(f"{name} has to be more than 0") for name in self.__struct_fields__
+                  if isinstance(value := getattr(self, name), int | float) and name != "retry" and not value > 0]
         faults += [Fault(f"'{value}' cannot stand in a header") for value in (self.host, self.via)
                    if not _FIELD_VALUE.fullmatch(value)]
         secure = ServerAddress.from_url(self.url).secure
