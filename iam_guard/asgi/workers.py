@@ -31,18 +31,21 @@ class Workers:
         drain_seconds: How long a worker may take to stop.
         between: Passes so many seconds; what it raises ends all of them.
         on_hangup: Called at SIGHUP, which is passed on to the workers otherwise.
+        on_end: Called when they have been told to stop.
     """
 
     def __init__(self, count: int, run: Callable[..., None],
                  arguments: tuple[Any, ...] | Callable[[int], tuple[Any, ...]], drain_seconds: float, *,
                  between: Callable[[float], object] = time.sleep,
-                 on_hangup: Callable[[], object] | None = None) -> None:
+                 on_hangup: Callable[[], object] | None = None,
+                 on_end: Callable[[], object] = lambda: None) -> None:
         self._count = count
         self._run = run
         self._arguments = arguments
         self._drain = drain_seconds
         self._between = between
         self._on_hangup = on_hangup
+        self._on_end = on_end
         self._context = multiprocessing.get_context("spawn")
         self._alive: list[BaseProcess] = []
         self._stopping = False
@@ -100,6 +103,7 @@ class Workers:
 
     def _wait(self) -> None:
         self._tell(signal.SIGTERM, self._alive)  # also those that were started while the signal came
+        self._on_end()
         deadline = time.monotonic() + self._drain + _PATIENCE
         for process in self._alive:
             process.join(max(0.0, deadline - time.monotonic()))

@@ -24,6 +24,7 @@ from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.identity.one_credential import OneCredential
 from iam_guard.identity.replay import ReplayCache
+from iam_guard.identity.revocation import RevocationFile
 from iam_guard.identity.session_keys import SessionKeys
 from iam_guard.identity.sigv4.authenticator import SigV4Authenticator
 from iam_guard.identity.sigv4.rules import SignatureRules
@@ -41,12 +42,14 @@ class Callers:
         metadata: The protected resource metadata; ``None`` for none.
         vary: Request headers that identify the caller.
         parts: What has to be started and closed beside the authenticator.
+        revocations: The list that every token is looked up in; ``None`` for none.
     """
 
     authenticator: Authenticator
     metadata: ResourceMetadata | None = None
     vary: tuple[str, ...] = ("Authorization",)
     parts: tuple[Part, ...] = ()
+    revocations: RevocationFile | None = None
 
 
 def read_callers(settings: SettingsFile, origin: Origin, environment: Mapping[str, str] = os.environ) -> Callers:
@@ -65,7 +68,7 @@ def read_callers(settings: SettingsFile, origin: Origin, environment: Mapping[st
     # A single way asks for itself. Where anonymous callers are welcome, it has to be seen that they sent nothing.
     alone = len(ways) == 1 and isinstance(ways[0], JWTAuthenticator) and not settings.allow_anonymous
     parts = tuple(one for one in (revocations, used) if one is not None)
-    return Callers(ways[0] if alone else OneCredential(*ways), metadata, vary, parts)
+    return Callers(ways[0] if alone else OneCredential(*ways), metadata, vary, parts, revocations)
 
 
 def check_callers(settings: SettingsFile, origin: Origin) -> None:

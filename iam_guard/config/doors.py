@@ -9,7 +9,7 @@ from pathlib import Path
 
 from iam_guard.asgi.listening import Address, read_address
 from iam_guard.config.settings import Settings
-from iam_guard.config.sidecar import addresses_of, check_sidecar
+from iam_guard.config.sidecar_plan import addresses_of, check_sidecar
 from iam_guard.errors import ConfigurationError, Fault
 
 #: Where a settings file with both has them, since both are started from it on one machine.

@@ -8,6 +8,7 @@ import msgspec
 
 from iam_guard.asgi.cors import CORSSettings
 from iam_guard.asgi.listening import check_address
+from iam_guard.asgi.tls import TLSSettings
 from iam_guard.config.credential_settings import CredentialSettings
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.gateway.settings import GatewaySettings
@@ -159,6 +160,7 @@ class TokenServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
         keys: The file with the signing keys (``iam-guard token keys``).
         providers: Other issuers whose tokens open roles.
         listen: A listener of its own; without it, the one that the doors of the sidecar share.
+        tls: TLS on the listener of its own.
     """
 
     issuer: str
@@ -166,6 +168,7 @@ class TokenServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     keys: str
     providers: tuple[ProviderSettings, ...] = ()
     listen: str = ""
+    tls: TLSSettings | None = None
 
     def __post_init__(self) -> None:
         """Check the address."""

@@ -65,19 +65,21 @@ class Settings:
         return build(self.values, self.origin, on_event=on_event)
 
 
-def load_settings(path: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(path: str | os.PathLike[str], environment: Mapping[str, str] | None = None, *,
+                  text: str | None = None) -> Settings:
     """Read a settings file: YAML, or JSON when its name ends so.
 
     Args:
         path: The file.
         environment: Variables, of which those that start with ``IAM_GUARD__`` stand above the file (see
             :mod:`iam_guard.config.environment`); by default those of this process.
+        text: What was read there before; by default it is read now.
 
     Raises:
         ConfigurationError: with everything that is unknown, misplaced or wrongly typed; or there is no file.
     """
     place = Path(path)
-    source = SourceText(_read(place), file=str(place), is_yaml=place.suffix != ".json")
+    source = SourceText(read_text(place) if text is None else text, file=str(place), is_yaml=place.suffix != ".json")
     try:
         value = source.value()
     except DocumentError as refused:
@@ -106,7 +108,12 @@ def protect(app: Any, path: str | os.PathLike[str] = "iam-guard.yaml", *,
     return load_settings(path).build().middleware(app, resolver=resolver)
 
 
-def _read(place: Path) -> str:
+def read_text(place: Path) -> str:
+    """The text of a settings file.
+
+    Raises:
+        ConfigurationError: it is not there, too long, or not UTF-8.
+    """
     try:
         with place.open("rb") as stream:
             content = stream.read(MAX_SETTINGS_BYTES + 1)

@@ -2,182 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from iam_guard.asgi.judge import Judge
 from iam_guard.asgi.lifespan import Part
-from iam_guard.asgi.listening import Address, read_address
+from iam_guard.asgi.listening import Address
 from iam_guard.asgi.middleware import IAMGuardMiddleware
 from iam_guard.asgi.types import ASGIApp
-from iam_guard.config.place import Origin
 from iam_guard.config.policies import directory_url
-from iam_guard.config.schema import SettingsFile
 from iam_guard.config.settings import Settings
+from iam_guard.config.sidecar_plan import AT, Plan, check_sidecar
 from iam_guard.config.wiring import Wiring
-from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 from iam_guard.http.mapper import RequestMapper
 from iam_guard.sidecar.answer import Asker
-from iam_guard.sidecar.authzen.routes import door_paths
-from iam_guard.sidecar.control import Control, OwnHost, control_routes
+from iam_guard.sidecar.control import Control, OwnHost, Whole, control_routes
 from iam_guard.sidecar.doors import Door, apps_by_address
 from iam_guard.sidecar.ext_authz.http import make_http_app
-from iam_guard.sidecar.ext_authz.settings import GrpcDoor, HttpDoor, refuse_other_path
+from iam_guard.sidecar.ext_authz.settings import GrpcDoor, HttpDoor
 from iam_guard.sidecar.forward.app import make_forward_app
 from iam_guard.sidecar.health import Health, Readiness
+from iam_guard.sidecar.ledger import Figures, Ledger, Told
+from iam_guard.sidecar.loaded import GrpcAnswers, Listener, Sidecar
 from iam_guard.sidecar.settings import SidecarSettings
-from iam_guard.store.refresh import PolicyRefresher
 
-AT = "/sidecar"
+
+class _Nobody:
+    """All processes of a sidecar that does not run."""
+
+    async def tell(self) -> Told:
+        raise UnavailableError("the sidecar does not run")
+
+    async def check_policies(self) -> Told:
+        raise UnavailableError("the sidecar does not run")
 
 
 @dataclass(frozen=True, slots=True)
-class Sidecar:
-    """Doors, ready to be served.
+class Around:
+    """What a process has whatever its settings are.
 
     Attributes:
-        apps: What answers where.
-        doors: All of them, the control plane included.
-        parts: Started before and closed after.
-        refresher: Keeps the policies fresh.
-        grace: Seconds that calls under way may take at the end.
+        whole: It and all others.
+        ledger: Keeps what was counted.
+        page_key: Seals the page tokens of searches; empty for a new one with each settings.
+        workers: Processes, where somebody else than the settings says how many.
     """
 
-    apps: Mapping[Address, ASGIApp]
-    doors: tuple[Door, ...]
-    parts: tuple[Part, ...]
-    refresher: PolicyRefresher
-    grace: float
+    whole: Whole = field(default_factory=_Nobody)
+    ledger: Ledger = field(default_factory=Ledger)
+    page_key: bytes = b""
+    workers: int = 0
 
 
-def make_sidecar(settings: Settings) -> Sidecar:
+def make_sidecar(settings: Settings, around: Around | None = None) -> Sidecar:
     """Make every door that the settings name, and all that it needs.
+
+    Args:
+        settings: The settings.
+        around: The process that will serve them.
 
     Raises:
         ConfigurationError: with everything that is wrong with the settings.
     """
-    values, origin = settings.values, settings.origin
-    told = values.sidecar or SidecarSettings()
+    values, origin, around = settings.values, settings.origin, around or Around()
+    plan = Plan(values, values.sidecar or SidecarSettings(), origin)
     faults: list[Fault] = []
-    origin.attempt(faults, "", lambda: check_sidecar(values, origin))
+    origin.attempt(faults, "", lambda: check_sidecar(values, origin, around.workers))
     wiring = origin.attempt(faults, "", settings.build)
     if faults or wiring is None:
         raise ConfigurationError(faults)
-    making = _Making(_Plan(values, told, origin), wiring)
+    keys = getattr(wiring.authenticator, "key_sources", {})
+    readiness = Readiness(wiring.refresher, keys, wiring.callers.revocations)
+    making = _Making(plan, wiring, around, readiness)
     doors = making.all(faults)
     if faults:
         raise ConfigurationError(faults)
-    return Sidecar(apps_by_address(doors), doors, (wiring.authenticator, *wiring.parts, *making.parts),
-                   wiring.refresher, told.grace_seconds)
-
-
-def check_sidecar(values: SettingsFile, origin: Origin) -> None:
-    """Check what the settings say of doors; nothing is opened or listened at.
-
-    Raises:
-        ConfigurationError: with everything that is wrong with these settings.
-    """
-    told = values.sidecar or SidecarSettings()
-    faults: list[Fault] = []
-    plan = _Plan(values, told, origin)
-    doors = plan.all()
-    if len(doors) < 2:
-        faults.append(origin.fault(AT, "no door is named", "add 'forward: [{proxy: nginx}]', or another door"))
-    if told.forward_doors.doors and not values.edge.trusts_anybody and not plan.address("forward").is_unix:
-        faults.append(origin.fault(f"{AT}/forward", "no proxy may ask here", "list the addresses of your proxies in "
-                                   "'edge.trusted_proxies', or listen at 'unix:PATH'"))
-    if told.forward_doors.doors and values.edge.path_mode != "strict":
-        faults.append(origin.fault("/edge/path_mode", "a proxy that asks sends on the path as it came, and not the "
-                                   "one that was resolved and decided", "remove 'path_mode'"))
-    if told.ext_authz_grpc is not None or told.ext_authz_http is not None:
-        origin.attempt(faults, "", lambda: refuse_other_path(values.edge))
-    if values.tokens is not None and not values.store:
-        faults.append(origin.fault("/tokens", "a folder of policies has no users and roles to give sessions to",
-                                   "move it into a directory, and write 'store: URL'"))
-    origin.attempt(faults, AT, lambda: apps_by_address(doors))
-    if faults:
-        raise ConfigurationError(faults)
-
-
-def addresses_of(values: SettingsFile, origin: Origin) -> dict[str, Address]:
-    """Where the doors listen, by the JSON pointer of what says so."""
-    plan = _Plan(values, values.sidecar or SidecarSettings(), origin)
-    return {plan.place(door.name): door.address for door in plan.all()}
-
-
-def token_paths(issuer: str) -> tuple[str, ...]:
-    """What the token service of an issuer answers."""
-    path = urlsplit(issuer).path.rstrip("/")
-    return (f"{path}/token", f"{path}/caller-identity", f"{path}/jwks.json",
-            f"/.well-known/oauth-authorization-server{path}", f"{path}/.well-known/openid-configuration")
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Where each door is, whoever answers behind it."""
-
-    values: SettingsFile
-    told: SidecarSettings
-    origin: Origin
-
-    def all(self) -> list[Door]:
-        """Every door that is named, with nobody behind it: enough to see whether they are in each other's way."""
-        named = {**self._sections(), "forward": self.told.forward_doors.doors}
-        return [self.door(name, _nobody) for name, wanted in named.items() if wanted]
-
-    def door(self, name: str, app: ASGIApp | None) -> Door:
-        """A door with *app* behind it."""
-        paths, trees = self._places(name)
-        return Door(name, app, self.address(name), frozenset(paths), trees)
-
-    def address(self, name: str) -> Address:
-        """Where a door listens: at an address of its own, or at the one that is shared."""
-        address = read_address(self._own(name) or self.told.listen)
-        return address._replace(path=str(self.origin.path(address.path))) if address.is_unix else address
-
-    def place(self, name: str) -> str:
-        """The JSON pointer of what says where a door listens."""
-        if not self._own(name):
-            return f"{AT}/listen"
-        return "/tokens/listen" if name == "tokens" else f"{AT}/{name}/listen"
-
-    def _own(self, name: str) -> str:
-        return str(getattr(self._sections()[name], "listen", ""))
-
-    def _sections(self) -> dict[str, object]:
-        told = self.told
-        return {"forward": told.forward_doors, "authzen": told.authzen, "ext_authz_grpc": told.ext_authz_grpc,
-                "ext_authz_http": told.ext_authz_http, "tokens": self.values.tokens, "control": told.control}
-
-    def _places(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The paths of a door, and the trees of paths; none where it answers everything."""
-        if name == "forward":
-            doors = self.told.forward_doors.doors
-            return tuple(one.at for one in doors if not one.is_tree), tuple(one.at for one in doors if one.is_tree)
-        if name == "authzen" and self.told.authzen is not None:
-            return tuple(door_paths(self.told.authzen)), ()
-        if name == "tokens" and self.values.tokens is not None:
-            return token_paths(self.values.tokens.issuer), ()
-        return (), ()
-
-
-async def _nobody(scope: Any, receive: Any, send: Any) -> None:
-    raise RuntimeError("this door was planned, and never made")
+    counts = {name: judge.counts for name, judge in making.judges.items()}
+    return Sidecar(plan.told, making.listeners(doors), doors, (wiring.authenticator, *wiring.parts, *making.parts),
+                   wiring.refresher, readiness, counts, keys, plan.files(), plan.taken, around.ledger)
 
 
 @dataclass(slots=True)
 class _Making:
     """Makes the doors of one settings file."""
 
-    plan: _Plan
+    plan: Plan
     wiring: Wiring
+    around: Around
+    readiness: Readiness
     parts: list[Part] = field(default_factory=list)
     judges: dict[str, Judge] = field(default_factory=dict)
+    grpc: GrpcAnswers | None = None
 
     def all(self, faults: list[Fault]) -> tuple[Door, ...]:
         """Every door; the control plane, which tells of the others, last."""
@@ -214,7 +133,8 @@ class _Making:
             raise ConfigurationError(origin.fault(AT, "'authzen' is missing"))
         try:
             app = make_authzen_app(wiring.guard, wiring.authenticator, told, wiring.edge,
-                                   style=self.plan.values.denials, vary=", ".join(wiring.callers.vary).encode("ascii"))
+                                   style=self.plan.values.denials, vary=", ".join(wiring.callers.vary).encode("ascii"),
+                                   page_key=self.around.page_key)
         except ConfigurationError as refused:
             raise ConfigurationError(origin.placed(refused.faults, f"{AT}/authzen")) from None
         self.judges["authzen"] = app.judge
@@ -227,12 +147,11 @@ class _Making:
 
     def _ext_authz_grpc(self) -> None:
         from iam_guard.sidecar.ext_authz.checks import Checks  # brings the libraries of an extra
-        from iam_guard.sidecar.ext_authz.server import GrpcServer
 
         told = self.plan.told.ext_authz_grpc or GrpcDoor()
         there = msgspec.structs.replace(told, listen=str(self.plan.address("ext_authz_grpc")))
-        refresher = self.wiring.refresher
-        self.parts.append(GrpcServer(Checks(self._asker("ext_authz_grpc"), lambda: refresher.is_ready), there))
+        readiness = self.readiness
+        self.grpc = GrpcAnswers(Checks(self._asker("ext_authz_grpc"), lambda: not readiness.missing()), there)
 
     def _tokens(self) -> ASGIApp:
         from iam_guard.config.token_door import make_token_door  # brings what a directory needs
@@ -245,22 +164,42 @@ class _Making:
         return app
 
     def _control(self, doors: list[str]) -> ASGIApp:
-        told, wiring = self.plan.told.control, self.wiring
+        told, wiring, whole = self.plan.told.control, self.wiring, self.around.whole
         judged = IAMGuardMiddleware(
-            Control(wiring.refresher, self._metrics(), doors), guard=wiring.guard, authenticator=wiring.authenticator,
+            Control(whole, _metrics_maker(), doors), guard=wiring.guard, authenticator=wiring.authenticator,
             mapper=RequestMapper(control_routes(told.name, open_metrics=told.open_metrics), names=wiring.routes.names),
             edge=replace(wiring.edge, allowed_hosts=(), methods=("GET", "HEAD", "POST")), vary=wiring.callers.vary,
             style=self.plan.values.denials)
-        readiness = Readiness(wiring.refresher, getattr(wiring.authenticator, "key_sources", {}))
-        return Health(OwnHost(judged, self.plan.address("control"), told.hosts), readiness.missing)
+        return Health(OwnHost(judged, self.plan.address("control"), told.hosts), partial(_missing, whole))
 
-    def _metrics(self) -> ASGIApp | None:
-        try:
-            from iam_guard.metrics import GuardMetrics, metrics_app  # an extra
-        except ModuleNotFoundError:
-            return None
-        authenticator: Any = self.wiring.authenticator
-        known = authenticator if hasattr(authenticator, "key_sources") else None
-        app: ASGIApp = metrics_app(GuardMetrics(refresher=self.wiring.refresher, authenticator=known,
-                                                doors=dict(self.judges)))
+    def listeners(self, doors: tuple[Door, ...]) -> dict[Address, Listener]:
+        """What answers where."""
+        contexts = self.plan.contexts()
+        found = {address: Listener(app, contexts.get(address)) for address, app in apps_by_address(doors).items()}
+        if self.grpc is not None:
+            address = self.plan.address("ext_authz_grpc")
+            found[address] = Listener(self.grpc, contexts.get(address))
+        return found
+
+
+async def _missing(whole: Whole) -> list[str]:
+    """What is missing in any process."""
+    try:
+        return (await whole.tell()).missing
+    except UnavailableError:
+        return ["workers"]
+
+
+def _metrics_maker() -> Callable[[Told], ASGIApp] | None:
+    """What makes answers to scrapes, where the library of an extra is there."""
+    try:
+        from iam_guard.metrics import GuardMetrics, metrics_app
+    except ModuleNotFoundError:
+        return None
+
+    def made(told: Told) -> ASGIApp:
+        figures = Figures(told)
+        app: ASGIApp = metrics_app(GuardMetrics(refresher=figures, authenticator=figures, doors=figures.doors))
         return app
+
+    return made

@@ -173,9 +173,14 @@ class RevocationFile:
         Raises:
             UnavailableError: the file could not be read for too long.
         """
-        if (silence := self._clock() - self._heard) > self._max_unsynced:
-            raise UnavailableError(f"the revocations could not be read for {silence:.0f} seconds")
+        if not self.is_ready:
+            raise UnavailableError(f"the revocations could not be read for {self._clock() - self._heard:.0f} seconds")
         return self._current.cover(token)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether anybody can be judged by what was read; not after a silence that was too long."""
+        return self._clock() - self._heard <= self._max_unsynced
 
     def check(self) -> None:
         """Look at the file; may block. A failure is kept, not raised."""

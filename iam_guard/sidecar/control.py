@@ -6,16 +6,17 @@ name was made to point here calls it by that name, which is not a ``Host`` of th
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from iam_guard.asgi.listening import Address
 from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
+from iam_guard.errors import UnavailableError
 from iam_guard.http.mapper import Route
 from iam_guard.sidecar.health import send_json
-from iam_guard.store.refresh import PolicyRefresher
+from iam_guard.sidecar.ledger import Told
+from iam_guard.store.refresh import RefreshStatus
 
 READ_STATUS, RELOAD, READ_METRICS = "iam-guard:ReadStatus", "iam-guard:Reload", "iam-guard:ReadMetrics"
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -34,38 +35,65 @@ def control_routes(name: str, *, open_metrics: bool) -> tuple[Route, ...]:
     return (Route("GET", "/status", READ_STATUS, resource), Route("POST", "/reload", RELOAD, resource), metrics)
 
 
+class Whole(Protocol):
+    """All processes of a sidecar, seen from one of them."""
+
+    async def tell(self) -> Told:
+        """How they stand.
+
+        Raises:
+            UnavailableError: nobody can be asked.
+        """
+
+    async def check_policies(self) -> Told:
+        """Let each ask its store for policies, and tell how it stands after that.
+
+        Raises:
+            UnavailableError: nobody can be asked.
+        """
+
+
 class Control:
-    """Answers those who were let in.
+    """Answers those who were let in, for all processes together.
 
     Args:
-        refresher: Keeps the policies fresh.
-        metrics: Answers scrapes; ``None`` where nothing is there to make them with.
+        whole: All of them.
+        metrics: Makes what answers scrapes; ``None`` where nothing is there to make it with.
         doors: Names of the doors, for the status.
     """
 
-    def __init__(self, refresher: PolicyRefresher, metrics: ASGIApp | None, doors: Iterable[str]) -> None:
-        self._refresher, self._metrics, self._doors = refresher, metrics, sorted(doors)
+    def __init__(self, whole: Whole, metrics: Callable[[Told], ASGIApp] | None, doors: Iterable[str]) -> None:
+        self._whole, self._metrics, self._doors = whole, metrics, sorted(doors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
         path = scope["path"]
-        if path == "/metrics" and self._metrics is not None:
-            await self._metrics(scope, receive, send)
-        elif path == "/status":
-            await send_json(send, self._status())
-        elif path == "/reload":
-            await asyncio.to_thread(self._refresher.check)
-            await send_json(send, self._status())
+        try:
+            told = await (self._whole.check_policies() if path == "/reload" else self._whole.tell())
+        except UnavailableError as problem:
+            await send_json(send, {"error": str(problem)}, status=503)
+            return
+        if path != "/metrics":
+            await send_json(send, self._status(told))
+        elif self._metrics is not None:
+            await self._metrics(told)(scope, receive, send)
         else:
             await send_json(send, {"error": "metrics need the extra 'metrics'"}, status=404)
 
-    def _status(self) -> dict[str, Any]:
-        status = self._refresher.status()
+    def _status(self, told: Told) -> dict[str, Any]:
+        settings = told.settings
         return {
-            "doors": self._doors, "revision": status.revision, "ready": status.is_ready, "degraded": status.is_degraded,
-            "error": status.error, "loaded": status.loaded, "failed": status.failed, "age_seconds": status.age,
-            "behind_seconds": status.behind,
+            "doors": self._doors, **_of(told.policies),
+            "settings": {"done": settings.done, "failed": settings.failed, "error": settings.error},
+            "workers": [{"worker": one.worker, "missing": one.missing, **_of(one.policies)} for one in told.reports],
+            "silent": told.silent,
         }
+
+
+def _of(status: RefreshStatus) -> dict[str, Any]:
+    return {"revision": status.revision, "ready": status.is_ready, "degraded": status.is_degraded,
+            "error": status.error, "loaded": status.loaded, "failed": status.failed, "age_seconds": status.age,
+            "behind_seconds": status.behind}
 
 
 class OwnHost:

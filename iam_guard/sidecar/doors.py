@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iam_guard.asgi.listening import Address
+from iam_guard.asgi.tls import TLSSettings
 from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
 from iam_guard.errors import ConfigurationError, Fault
 
@@ -23,6 +24,7 @@ class Door:
         address: Where it listens.
         paths: What it answers there; empty for everything.
         trees: Paths below which everything is its own.
+        tls: TLS where it listens; those who share an address share this.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Door:
     address: Address
     paths: frozenset[str] = frozenset()
     trees: tuple[str, ...] = ()
+    tls: TLSSettings | None = None
 
     @property
     def is_alone(self) -> bool:
@@ -92,6 +95,7 @@ def apps_by_address(doors: Iterable[Door]) -> dict[Address, ASGIApp]:
     for door in doors:
         sharing.setdefault(door.address, []).append(door)
     _refuse_overlaps(sharing)
+    _refuse_mixtures(sharing)
     apps = {address: _one_app(address, found) for address, found in sharing.items()}
     return {address: app for address, app in apps.items() if app is not None}
 
@@ -104,6 +108,15 @@ def _refuse_overlaps(sharing: dict[Address, list[Door]]) -> None:
                 raise ConfigurationError(Fault(
                     f"the doors '{sharing[other][0].name}' and '{sharing[one][0].name}' listen at '{other}' and "
                     f"'{one}', which is one port", "give each a port of its own"))
+
+
+def _refuse_mixtures(sharing: dict[Address, list[Door]]) -> None:
+    for address, (first, *others) in sharing.items():
+        for other in others:
+            if other.tls != first.tls:
+                raise ConfigurationError(Fault(
+                    f"the doors '{first.name}' and '{other.name}' share '{address}' and not their 'tls'",
+                    "write the same for both, or give one of them a listener of its own"))
 
 
 def _one_app(address: Address, doors: list[Door]) -> ASGIApp | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
+from iam_guard.identity.revocation import RevocationFile
 from iam_guard.store.refresh import PolicyRefresher
 
 LIVE, READY = "/healthz", "/readyz"
@@ -23,17 +24,21 @@ class Readiness:
     Args:
         refresher: Keeps the policies fresh.
         key_sources: The sources of keys, by issuer; those that fetch know until when their keys are good.
+        revocations: The list that every token is looked up in; ``None`` for none.
     """
 
-    def __init__(self, refresher: PolicyRefresher, key_sources: Mapping[str, Any]) -> None:
+    def __init__(self, refresher: PolicyRefresher, key_sources: Mapping[str, Any],
+                 revocations: RevocationFile | None = None) -> None:
         self._refresher = refresher
         self._waiting = dict(key_sources)
+        self._revocations = revocations
 
     def missing(self) -> list[str]:
-        """What is missing: ``policies``, ``keys``; empty when requests can be decided."""
+        """What is missing: ``policies``, ``keys``, ``revocations``; empty when requests can be decided."""
         self._waiting = {issuer: source for issuer, source in self._waiting.items() if not _was_fetched(source)}
-        found = [] if self._refresher.is_ready else ["policies"]
-        return [*found, "keys"] if self._waiting else found
+        lacks = {"policies": not self._refresher.is_ready, "keys": bool(self._waiting),
+                 "revocations": self._revocations is not None and not self._revocations.is_ready}
+        return [name for name, is_missing in lacks.items() if is_missing]
 
 
 def _was_fetched(source: Any) -> bool:
@@ -48,7 +53,7 @@ class Health:
         missing: What is missing; see :class:`Readiness`.
     """
 
-    def __init__(self, app: ASGIApp, missing: Callable[[], list[str]]) -> None:
+    def __init__(self, app: ASGIApp, missing: Callable[[], Awaitable[Sequence[str]]]) -> None:
         self._app, self._missing = app, missing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +61,7 @@ class Health:
         if scope["type"] != "http" or scope["path"] not in (LIVE, READY) or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        missing = self._missing() if scope["path"] == READY else []
+        missing = await self._missing() if scope["path"] == READY else []
         await send_json(send, {"missing": missing} if missing else {}, status=503 if missing else 200)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from iam_guard.asgi.listening import check_address
+from iam_guard.asgi.tls import TLSSettings
 from iam_guard.errors import ConfigurationError
 from iam_guard.sidecar.authzen.settings import AuthzenDoor
 from iam_guard.sidecar.ext_authz.settings import GrpcDoor, HttpDoor
@@ -23,10 +24,12 @@ class ForwardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Attributes:
         doors: One for each kind of proxy.
         listen: A listener of their own; without it, the one that doors share.
+        tls: TLS on the listener of their own.
     """
 
     doors: tuple[ForwardDoor, ...]
     listen: str = ""
+    tls: TLSSettings | None = None
 
     def __post_init__(self) -> None:
         """Check the address and the paths."""
@@ -42,12 +45,14 @@ class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         name: Of this sidecar: its resource is ``iam-guard:sidecar/NAME``.
         hosts: Host names by which it is called, besides ``localhost``, the loopback addresses and its own address.
         open_metrics: Anybody who reaches the listener may read the metrics; otherwise policies say who.
+        tls: TLS on its listener.
     """
 
     listen: str = CONTROL
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
     hosts: tuple[str, ...] = ()
     open_metrics: bool = False
+    tls: TLSSettings | None = None
 
     def __post_init__(self) -> None:
         """Check the address."""
@@ -59,15 +64,20 @@ class SidecarSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     Attributes:
         listen: The listener that doors share: ``HOST:PORT`` or ``unix:PATH``.
+        tls: TLS on that listener.
+        workers: Processes.
         forward: Doors for forward authorization; a list is ``doors``.
         authzen: The door for programs that ask for decisions by AuthZEN's Authorization API.
         ext_authz_grpc: The door for Envoy's external authorization over gRPC, at a listener of its own.
         ext_authz_http: The same over HTTP, at a listener of its own.
         control: Where the sidecar is looked after.
-        grace_seconds: How long calls that are under way may take when it stops.
+        grace_seconds: How long calls that are under way may take when it stops, or when others take its settings'
+            place.
     """
 
     listen: str = DECISIONS
+    tls: TLSSettings | None = None
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     forward: tuple[ForwardDoor, ...] | ForwardSettings = ()
     authzen: AuthzenDoor | None = None
     ext_authz_grpc: GrpcDoor | None = None

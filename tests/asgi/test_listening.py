@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -145,19 +146,26 @@ def test_a_unix_socket_has_no_name_that_could_be_wrong() -> None:
     assert call(door, "/status", headers=((b"host", b"anything"),))["status"] == 200
 
 
+def telling(missing: list[str]) -> Callable[[], Awaitable[list[str]]]:
+    async def tell() -> list[str]:
+        return missing
+
+    return tell
+
+
 @pytest.mark.parametrize(("path", "missing", "status"), [
     ("/healthz", [], 200), ("/healthz", ["policies"], 200), ("/readyz", [], 200), ("/readyz", ["policies"], 503),
     ("/readyz", ["keys"], 503),
 ])
 def test_health(path: str, missing: list[str], status: int) -> None:
     for method in ("GET", "HEAD"):
-        answer = call(Health(answering("behind"), lambda: missing), path, method=method)
+        answer = call(Health(answering("behind"), telling(missing)), path, method=method)
         assert (answer["status"], dict(answer["headers"]).get(b"door")) == (status, None)
 
 
 @pytest.mark.parametrize(("path", "method"), [("/readyz", "POST"), ("/readyz/", "GET"), ("/healthz/x", "GET")])
 def test_anything_else_is_no_health(path: str, method: str) -> None:
-    answer = call(Health(answering("behind"), list), path, method=method)
+    answer = call(Health(answering("behind"), telling([])), path, method=method)
     assert dict(answer["headers"])[b"door"] == b"behind"
 
 

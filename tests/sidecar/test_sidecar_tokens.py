@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sidecar_process import PATIENCE, ROUTES, Running, nginx_call, running
 
-from iam_guard.config.sidecar import token_paths
+from iam_guard.config.sidecar_plan import token_paths
 from iam_guard.config.tokens import make_token_app
 from iam_guard.directory.directory import Directory
 from iam_guard.directory.entities import Settings, User

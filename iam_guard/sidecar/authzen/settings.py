@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from iam_guard.asgi.tls import TLSSettings
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.guard import counts_of_the_service
 from iam_guard.model import EMPTY, ascii_lower
@@ -27,6 +28,7 @@ class AuthzenDoor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Attributes:
         base: The URL by which programs know this decision point; every address it tells is made of it.
         listen: A listener of its own, ``HOST:PORT`` or ``unix:PATH``; without it, the one that doors share.
+        tls: TLS on the listener of its own.
         name: Of this decision point: its resource is ``iam-guard:pdp/NAME``.
         subject: The ARN of a subject, of ``{partition}``, ``{account}``, ``{type}`` and at its end ``{id}``.
         subjects: The same for single types of subjects.
@@ -53,6 +55,7 @@ class AuthzenDoor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     base: str
     listen: str = ""
+    tls: TLSSettings | None = None
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
     subject: str = "arn:{partition}:iam::{account}:{type}/{id}"
     subjects: Mapping[str, str] = EMPTY

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from iam_guard.asgi.tls import TLSSettings
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.http.address import TrustedProxies
 from iam_guard.http.edge import EdgeSettings
@@ -16,6 +17,7 @@ class GrpcDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         listen: ``HOST:PORT`` or ``unix:PATH``.
+        tls: TLS there.
         peers: Addresses and networks that may ask, since they also say from where a client comes; who reaches a Unix
             socket may.
         seconds: How long a decision may take; then the call ends with an error.
@@ -27,6 +29,7 @@ class GrpcDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:8183"
     peers: tuple[str, ...] = ("127.0.0.1", "::1")
     seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+    tls: TLSSettings | None = None
 
     def __post_init__(self) -> None:
         """Check the addresses."""
@@ -38,6 +41,7 @@ class HttpDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         listen: ``HOST:PORT`` or ``unix:PATH``.
+        tls: TLS there.
         path_prefix: What Envoy puts in front of the client's path.
         described: Envoy sets ``X-Original-Client``, ``X-Original-Scheme`` and ``X-Original-Upgrade`` on each call
             whatever its client sends. Without them the client counts as Envoy itself, its connection as that of the
@@ -52,6 +56,7 @@ class HttpDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path_prefix: str = ""
     described: bool = False
     peers: tuple[str, ...] = ("127.0.0.1", "::1")
+    tls: TLSSettings | None = None
 
     def __post_init__(self) -> None:
         """Check the prefix and the addresses."""

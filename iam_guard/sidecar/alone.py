@@ -1,0 +1,124 @@
+"""One process that is the whole sidecar: serves, takes up new settings, and drops no call on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+
+from iam_guard.asgi.listening import Address
+from iam_guard.asgi.reload import Generation, Reloading, stamp
+from iam_guard.asgi.sockets import Sockets
+from iam_guard.errors import UnavailableError
+from iam_guard.sidecar.ledger import Told
+from iam_guard.sidecar.loaded import Sidecar, opened
+from iam_guard.sidecar.serving import Station
+
+#: How often files are looked at.
+LOOK_SECONDS = 0.5
+
+
+class Alone:
+    """A sidecar in this process.
+
+    Args:
+        load: Makes one of the settings as they are now; it may block.
+    """
+
+    def __init__(self, load: Callable[[Alone], Sidecar]) -> None:
+        self._load = load
+        self._sockets = Sockets()
+        self._reloading: Reloading[Sidecar] | None = None
+        self._wanted, self._stop = asyncio.Event(), asyncio.Event()
+
+    async def tell(self) -> Told:
+        """See :class:`~iam_guard.sidecar.control.Whole`."""
+        if self._reloading is None:
+            raise UnavailableError("the sidecar has not started")
+        current = self._reloading.generation.loaded
+        return Told((current.ledger.report(current, current.readiness.missing()),), self._reloading.status)
+
+    async def check_policies(self) -> Told:
+        """See :class:`~iam_guard.sidecar.control.Whole`."""
+        if self._reloading is not None:
+            await asyncio.to_thread(self._reloading.generation.loaded.refresher.check)
+        return await self.tell()
+
+    async def serve(self, first: Sidecar, on_ready: Callable[[dict[Address, Address]], None]) -> None:
+        """Serve until told to stop: SIGTERM or SIGINT stops, SIGHUP or a changed file takes up new settings.
+
+        Listeners are opened first, so that a start that cannot succeed fails before anything else begins; calls wait
+        until everything has started. At the end no new call is taken, those under way may end, and parts close last.
+
+        Args:
+            first: What is served at first.
+            on_ready: Told when calls are answered: by what was asked for, where that is.
+
+        Raises:
+            ConfigurationError: an address is taken or not ours.
+            UnavailableError: something did not start, or a server ended by itself.
+        """
+        async with contextlib.AsyncExitStack() as closing:
+            closing.callback(self._sockets.keep, ())
+            opened(self._sockets, first)
+            self._reloading = reloading = Reloading(Generation(first), lambda: self._load(self), self._accept)
+            closing.push_async_callback(reloading.close)
+            await reloading.generation.start()
+            station = Station(reloading)
+            closing.push_async_callback(station.close)
+            closing.callback(self._sockets.keep, ())  # whoever comes later is refused, and does not wait in vain
+            await station.follow(self._sockets.all)
+            closing.enter_context(signals({signal.SIGTERM: self._stop.set, signal.SIGINT: self._stop.set,
+                                           signal.SIGHUP: self._wanted.set}))
+            on_ready(self._sockets.bound())
+            await self._follow(reloading, station)
+
+    async def _follow(self, reloading: Reloading[Sidecar], station: Station) -> None:
+        """Take up new settings until it is time to stop."""
+        seen = stamp(reloading.generation.loaded.files)
+        while not self._stop.is_set():
+            await first_of(LOOK_SECONDS, self._stop, self._wanted, station.failed)
+            if station.failed.is_set():
+                raise UnavailableError("a server ended by itself")
+            now = stamp(reloading.generation.loaded.files)
+            if not self._stop.is_set() and (self._wanted.is_set() or now != seen):
+                self._wanted.clear()
+                await self._take(reloading, station)
+                seen = now if reloading.status.error else stamp(reloading.generation.loaded.files)
+
+    async def _take(self, reloading: Reloading[Sidecar], station: Station) -> None:
+        if await reloading.reload():
+            await station.follow(self._sockets.all)
+        else:  # whatever is wrong with the settings, policies are read
+            await asyncio.to_thread(reloading.generation.loaded.refresher.check)
+        self._sockets.keep(reloading.generation.loaded.listeners)
+
+    def _accept(self, fresh: Sidecar) -> None:
+        """Refuse what cannot follow; open what is new."""
+        if self._reloading is not None:
+            fresh.refuse_after(self._reloading.generation.loaded)
+        opened(self._sockets, fresh)
+
+
+@contextlib.contextmanager
+def signals(meanings: dict[signal.Signals, Callable[[], object]]) -> Iterator[None]:
+    """Give signals a meaning while the context lasts."""
+    loop = asyncio.get_running_loop()
+    for number, act in meanings.items():
+        loop.add_signal_handler(number, act)
+    try:
+        yield
+    finally:
+        for number in meanings:
+            loop.remove_signal_handler(number)
+
+
+async def first_of(seconds: float, *events: asyncio.Event) -> None:
+    """Wait until one of *events* is set, or so long."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
