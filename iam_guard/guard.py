@@ -429,8 +429,9 @@ def _caller() -> Caller:
 
 def _with_given(known: Context, given: Mapping[str, ContextValue]) -> Context:
     """Add what a service says, except where it would speak for the principal, the request or the clock."""
+    # As counts_of_the_service says, without a call for each key.
     return {**known, **{key: value for key, value in normalise_context(given).items()
-                        if counts_of_the_service(key, known)}}
+                        if key.startswith(_OF_THE_RESOURCE) or not (key in known or key.startswith(_OF_THE_CALLER))}}
 
 
 def counts_of_the_service(key: str, known: Context) -> bool:

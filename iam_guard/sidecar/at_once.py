@@ -82,6 +82,8 @@ class AtOnceProtocol(BoundedProtocol):
         if self.config.access_log or self.limit_concurrency is not None or self.root_path:
             self._at_once = None  # kept by the ordinary way alone
         self._is_between = True
+        self._peer = ""
+        self._before: tuple[bytes, int, Whole | None] = (b"", 0, None)
         self._head: Hashable = None
         self._last_answer = 0.0
         self._rendered: tuple[object, bytes] = (None, b"")
@@ -89,21 +91,32 @@ class AtOnceProtocol(BoundedProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin a connection. On one with TLS the peer may say more of itself than its bytes do."""
         super().connection_made(transport)
-        if self.scheme != "http" or self.client is None:
+        if self.scheme != "http":
             self._at_once = None
+        self._peer = self.client[0] if self.client else ""
 
     def data_received(self, data: bytes) -> None:
         """Answer a whole request at once, or pass *data* on."""
         self._head = None
-        if self._at_once is not None and self._is_quiet() and (asked := whole_request(data)) is not None:
-            head = (self.client and self.client[0], asked.head)
-            answer = self._at_once(head, asked.body, asked.request_id)
+        if self._at_once is not None and self._is_quiet() and (asked := self._whole(data)) is not None:
+            answer = self._at_once(asked.head, asked.body, asked.request_id)
             if answer is not None:
                 self._write(*answer)
                 return
             if is_usual(data, asked):
-                self._head = head
+                self._head = asked.head
         super().data_received(data)
+
+    def _whole(self, data: bytes) -> Whole | None:
+        """See :func:`whole_request`; a head is often the same to the byte as the one before on its connection."""
+        before, size, found = self._before
+        if found is not None and len(data) == size and data.startswith(before):
+            return Whole(found.head, data[len(before):], found.request_id)
+        found = whole_request(data)
+        if found is not None:
+            found = Whole((self._peer, *found.head), found.body, found.request_id)
+            self._before = (data[:len(data) - len(found.body)], len(data), found._replace(body=b""))
+        return found
 
     def _is_quiet(self) -> bool:
         """Whether nothing is under way: the next byte begins a request, and the one before is answered."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
 from iam_guard.errors import RequestRefusedError
@@ -30,8 +27,7 @@ def plain_question(body: bytes) -> Asked | None:
         return None
     try:
         asked = _decode(body)
-        known = _LEAST + (_inside(asked.subject.properties, 2) + _inside(asked.action.properties, 2)
-                          + _inside(asked.resource.properties, 2) + _inside(asked.context, 1))
+        known = _LEAST + _members(asked)
     except (ValueError, RecursionError, RequestRefusedError):
         return None
     subject, resource = asked.subject, asked.resource
@@ -41,9 +37,13 @@ def plain_question(body: bytes) -> Asked | None:
     return asked if colons == known or colons == known + _in_texts(asked) else None
 
 
-def _inside(members: Mapping[str, Any], above: int) -> int:
-    """How many members an object that may be left out adds, itself included."""
-    return 0 if members is EMPTY else 1 + count_members(members, MAX_DEPTH - above)
+def _members(asked: Asked) -> int:
+    """How many members properties and context add, themselves included where they are there."""
+    found = 0
+    for one in (asked.subject, asked.action, asked.resource):
+        if one.properties is not EMPTY:
+            found += 1 + count_members(one.properties, MAX_DEPTH - 2)
+    return found if asked.context is EMPTY else found + 1 + count_members(asked.context, MAX_DEPTH - 1)
 
 
 def _in_texts(asked: Asked) -> int:
