@@ -118,3 +118,31 @@ def cut(transport: asyncio.Transport) -> None:
     if inner is not None:
         inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
+
+
+class Patient(asyncio.Protocol):
+    """A protocol with :class:`Patience`; stands in front of the one that speaks.
+
+    Attributes:
+        patience: Made by whoever begins the connection.
+    """
+
+    patience: Patience | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        if self.patience is not None:
+            self.patience.end()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client takes nothing; it will not be waited for without end."""
+        super().pause_writing()
+        if self.patience is not None:
+            self.patience.full()
+
+    def resume_writing(self) -> None:
+        """The client has taken what was written."""
+        super().resume_writing()
+        if self.patience is not None:
+            self.patience.flows()

@@ -18,7 +18,7 @@ from iam_guard.asgi.admissions import HEAD_KEY
 from iam_guard.gateway.cycle import GatewayCycle
 from iam_guard.gateway.head import HeadWriter
 from iam_guard.gateway.patience import ConnectionRules as ConnectionRules
-from iam_guard.gateway.patience import Deadline, Patience
+from iam_guard.gateway.patience import Deadline, Patience, Patient
 from iam_guard.gateway.sockets import GatewaySocket
 from iam_guard.gateway.trailers import TRAILERS, TrailingCycle, wants_trailers
 
@@ -46,7 +46,7 @@ class GatewayConfig(uvicorn.Config):
         self.heads = HeadWriter()
 
 
-class GatewayProtocol(HttpToolsProtocol):
+class GatewayProtocol(Patient, HttpToolsProtocol):
     """One connection of a client."""
 
     def __init__(self, config: GatewayConfig, server_state: ServerState, app_state: dict[str, Any],
@@ -57,7 +57,6 @@ class GatewayProtocol(HttpToolsProtocol):
         self._head = Deadline(self._head_is_late)
         self._body = Deadline(self._body_is_late)
         self._idle = Deadline(self._nobody_asks)
-        self._patience: Patience | None = None
         self._head_bytes = 0
         self._in_head = False
         self._between = True
@@ -70,14 +69,8 @@ class GatewayProtocol(HttpToolsProtocol):
         """Begin: from now on a request is waited for, and not for ever."""
         super().connection_made(transport)
         self._extensions = _certificates(transport)
-        self._patience = Patience(self.loop, self._rules, transport, self._head, self._body, self._idle)
+        self.patience = Patience(self.loop, self._rules, transport, self._head, self._body, self._idle)
         self._head.at = self.loop.time() + self._rules.head_seconds
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
-        if self._patience is not None:
-            self._patience.end()
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read, within bounds."""
@@ -137,8 +130,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; what is known of the client's certificate goes along."""
-        if self._patience is not None:
-            self._patience.end()
+        if self.patience is not None:
+            self.patience.end()
         super().handle_websocket_upgrade()
         scope = getattr(self.transport.get_protocol(), "scope", None)
         if self._extensions and scope is not None:
@@ -203,18 +196,6 @@ class GatewayProtocol(HttpToolsProtocol):
             self._head.at = self.loop.time() + self._rules.head_seconds
         else:
             self._idle.at = self.loop.time() + self._rules.keep_seconds
-
-    def pause_writing(self) -> None:
-        """The client takes nothing; it will not be waited for without end."""
-        super().pause_writing()
-        if self._patience is not None:
-            self._patience.full()
-
-    def resume_writing(self) -> None:
-        """The client has taken what was written."""
-        super().resume_writing()
-        if self._patience is not None:
-            self._patience.flows()
 
     def _head_is_late(self) -> None:
         self._refuse(HTTPStatus.REQUEST_TIMEOUT if self._in_head else None)

@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
-from collections.abc import Callable, Iterator, MutableSequence
+from collections.abc import Callable, MutableSequence
 from typing import Any
 
 import uvicorn
@@ -16,6 +15,7 @@ import uvicorn
 from iam_guard.asgi import tls
 from iam_guard.asgi.reload import stamp
 from iam_guard.asgi.serving import serving
+from iam_guard.asgi.signals import cancelled, heeding_signals
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.gateway.patience import ConnectionRules
 from iam_guard.gateway.protocol import GatewayConfig
@@ -76,9 +76,9 @@ class GatewayServer:
             if status is not None:
                 await running.enter_async_context(serving((self._status_config(), status)))
             await running.enter_async_context(serving((self._config(), listening)))
-            running.enter_context(_signals(self._stop, wanted))
+            running.enter_context(heeding_signals(self._stop, wanted))
             reloading = asyncio.get_running_loop().create_task(self._reload_when(wanted))
-            running.push_async_callback(_cancelled, reloading)
+            running.push_async_callback(cancelled, reloading)
             on_ready()
             await self._stop.wait()
             self._rules.ending = True
@@ -151,22 +151,3 @@ def _asked(settings: GatewaySettings) -> tuple[Any, ...]:
     """What of TLS stays as it was at the start; certificates do not."""
     chosen = settings.tls
     return () if chosen is None else (chosen.client_ca_file, chosen.client_required, chosen.minimum)
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event, wanted: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    meanings = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: wanted}
-    for number, event in meanings.items():
-        loop.add_signal_handler(number, event.set)
-    try:
-        yield
-    finally:
-        for number in meanings:
-            loop.remove_signal_handler(number)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

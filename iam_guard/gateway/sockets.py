@@ -9,7 +9,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame
 
-from iam_guard.gateway.patience import Patience
+from iam_guard.gateway.patience import Patience, Patient
 
 if TYPE_CHECKING:
     from iam_guard.gateway.protocol import GatewayConfig
@@ -18,37 +18,18 @@ if TYPE_CHECKING:
 _MOST_UNREAD = 1_048_576
 
 
-class GatewaySocket(WebSocketsSansIOProtocol):
+class GatewaySocket(Patient, WebSocketsSansIOProtocol):
     """One WebSocket of a client."""
 
     def __init__(self, config: GatewayConfig, server_state: ServerState, app_state: dict[str, Any],
                  _loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._rules = config.rules
-        self._patience: Patience | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection over."""
         super().connection_made(transport)
-        self._patience = Patience(self.loop, self._rules, self.transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
-        if self._patience is not None:
-            self._patience.end()
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """The client takes nothing; it will not be waited for without end."""
-        super().pause_writing()
-        if self._patience is not None:
-            self._patience.full()
-
-    def resume_writing(self) -> None:
-        """The client has taken what was written."""
-        super().resume_writing()
-        if self._patience is not None:
-            self._patience.flows()
+        self.patience = Patience(self.loop, self._rules, self.transport)
 
     def handle_ping(self) -> None:
         """Answer; who asks and asks and never reads is cut off, as its answers would fill the memory."""

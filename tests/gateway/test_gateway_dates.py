@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
-from gateway_origin import SECONDS, Origin, origin
-from gateway_world import Gateway, bearer, running, section
+from gateway_origin import SECONDS, Origin
+from gateway_world import Gateway, bearer
+
+GATEWAY = {"limits": {"head_seconds": 1.0}}
 
 HOST = b"Host: shop.example\r\n"
 LONG_AGO = "Thu, 01 Jan 2015 00:00:00 GMT"
-
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Origin]:
-    with origin() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("dates"), section(behind.url, limits={"head_seconds": 1.0})) as started:
-        yield started
 
 
 def is_now(said: str) -> bool:

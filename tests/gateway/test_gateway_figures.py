@@ -5,25 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from gateway_origin import Origin, origin, wait_for
-from gateway_world import Gateway, bearer, running, section
+from gateway_origin import Origin, wait_for
+from gateway_world import Gateway, bearer, section
 from prometheus_client.parser import text_string_to_metric_families
 
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Origin]:
-    with origin() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("figures"), section(behind.url, workers=2)) as started:
-        yield started
+GATEWAY = {"workers": 2}
 
 
 def figures(gateway: Gateway) -> dict[tuple[str, str], float]:

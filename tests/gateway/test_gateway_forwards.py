@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from gateway_origin import Origin, origin
-from gateway_world import Gateway, bearer, running, section
-
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Origin]:
-    with origin() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("forwards"), section(behind.url)) as started:
-        yield started
+from gateway_origin import Origin
+from gateway_world import Gateway, bearer
 
 
 def test_who_may_gets_the_answer_of_the_upstream(gateway: Gateway, behind: Origin) -> None:

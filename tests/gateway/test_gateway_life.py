@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,6 @@ from websockets.sync.client import connect
 
 from iam_guard.config.gateway import load_gateway
 from iam_guard.errors import ConfigurationError
-
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Origin]:
-    with origin() as started:
-        yield started
 
 
 class Load:
@@ -84,12 +77,6 @@ def reloads_under_load(gateway: Gateway, behind: Origin, turns: int, pause: floa
             wait_for(lambda: load.good > served + 20, "requests are served")  # noqa: B023
             time.sleep(pause)
     assert load.bad == []
-
-
-@pytest.fixture(scope="module")
-def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("life"), section(behind.url)) as started:
-        yield started
 
 
 def test_reloads_under_load_lose_no_request(gateway: Gateway, behind: Origin) -> None:

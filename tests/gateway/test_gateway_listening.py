@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from authority import Authority
 from cryptography import x509
-from gateway_origin import SECONDS, Origin, origin, wait_for
+from gateway_origin import SECONDS, Origin, wait_for
 from gateway_world import Gateway, bearer, running, section
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -22,12 +22,6 @@ WORKLOAD = "spiffe://prod.example/billing"
 
 AUTHORITY = Authority()
 LOOPBACK = x509.IPAddress(ip_address("127.0.0.1"))
-
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Origin]:
-    with origin() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
-from gateway_origin import SECONDS, Origin, origin
-from gateway_world import Gateway, running, section, token
+from gateway_origin import SECONDS, Origin
+from gateway_world import Gateway, token
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iam_guard.gateway.routing import NoUpstreamError, Routing
 from iam_guard.gateway.settings import RouteRule
 
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Origin]:
-    with origin() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("properties"), section(behind.url), log={"logger": ""}) as started:
-        yield started
+SETTINGS = {"log": {"logger": ""}}
 
 
 def status_of(gateway: Gateway, target: bytes, *lines: bytes, who: str = "alice") -> int:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from gateway_origin import SECONDS, Origin, origin, wait_for
+from gateway_origin import SECONDS, Origin, wait_for
 from gateway_world import ITEMS, Gateway, running, section, token
 
 
@@ -42,18 +40,6 @@ class Kept:
         while len(body) < length:
             body += self.socket.recv(length - len(body))
         return int(head.split(b" ")[1]), body
-
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Origin]:
-    with origin() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("repeats"), section(behind.url)) as started:
-        yield started
 
 
 def head(who: str, target: str = "/items/1", sent: str = "", method: str = "GET", *lines: str) -> bytes:

@@ -6,12 +6,11 @@ gets; none for a block.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from gateway_origin import Origin, origin, wait_for
-from gateway_world import Gateway, bearer, running, section, token
+from gateway_origin import Origin, wait_for
+from gateway_world import Gateway, bearer, token
 
 
 class Row(NamedTuple):
@@ -112,18 +111,6 @@ ROWS = [
     Row("G01-alice", "alice", b"GET http://169.254.169.254/items/1", (400,)),
 ]
 GUARDS_OWN = ("x-guard-principal", "x-guard-account", "x-guard-decision-id")
-
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Origin]:
-    with origin() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("rows"), section(behind.url)) as started:
-        yield started
 
 
 def send(gateway: Gateway, row: Row) -> bytes:

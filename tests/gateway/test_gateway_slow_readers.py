@@ -6,34 +6,23 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import uvloop
-from gateway_origin import SECONDS, Origin, origin, wait_for
-from gateway_world import Gateway, bearer, running, section, token
+from gateway_origin import SECONDS, Origin, wait_for
+from gateway_world import Gateway, bearer, token
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from iam_guard.gateway.patience import ConnectionRules, Patience
 
+GATEWAY = {"limits": {"write_seconds": 1.0}}
+
 MIB = 1_048_576
 #: Much more than the kernel keeps for two ends of a connection.
 LONG = 256 * MIB
-
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Origin]:
-    with origin() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    limits = {"write_seconds": 1.0}
-    with running(tmp_path_factory.mktemp("slow"), section(behind.url, limits=limits)) as started:
-        yield started
 
 
 def is_cut(client: socket.socket) -> bool:

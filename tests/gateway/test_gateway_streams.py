@@ -5,31 +5,20 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
-from collections.abc import Iterator
 
 import pytest
-from gateway_origin import PIECE, SECONDS, Origin, origin, wait_for
-from gateway_world import Gateway, bearer, running, section, token
+from gateway_origin import PIECE, SECONDS, Origin, wait_for
+from gateway_world import Gateway, bearer, token
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as aconnect
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
+GATEWAY = {"limits": {"head_seconds": 2.0}}
+
 MIB = 1_048_576
 #: What a gateway may grow by while a body passes that is many times as large.
 MORE_KIB = 24 * 1024
-
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Origin]:
-    with origin() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def gateway(behind: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running(tmp_path_factory.mktemp("streams"), section(behind.url, limits={"head_seconds": 2.0})) as started:
-        yield started
 
 
 def test_an_upload_passes_in_constant_memory(gateway: Gateway, behind: Origin) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import uvicorn
 
 from iam_guard.asgi.reload import stamp
 from iam_guard.asgi.serving import serving
+from iam_guard.asgi.signals import cancelled, heeding_signals
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 from iam_guard.gateway.envoy.process import EnvoyProcess
 from iam_guard.gateway.envoy.version import Version
@@ -61,10 +61,10 @@ class EnvoyEngine:
             if self._status is not None:
                 await running.enter_async_context(serving((self._status_config(), self._status)))
             await running.enter_async_context(self._running())
-            running.enter_context(_signals(stop, wanted))
+            running.enter_context(heeding_signals(stop, wanted))
             on_ready(await self._process.admin.address())
             reloading = asyncio.create_task(self._reload_when(wanted))
-            running.push_async_callback(_cancelled, reloading)
+            running.push_async_callback(cancelled, reloading)
             await self._until(stop)
             self._rules.ending = True
             await self._process.settle(self._settings.limits.settle_seconds)
@@ -129,22 +129,3 @@ def refuse_lasting(running: GatewaySettings, wanted: GatewaySettings) -> None:
     if faults := [Fault(f"'{name}' cannot change while Envoy runs", "start the gateway anew", f"/gateway/{name}")
                   for name, (before, now) in lasting.items() if before != now]:
         raise ConfigurationError(faults)
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event, wanted: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    meanings = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: wanted}
-    for number, event in meanings.items():
-        loop.add_signal_handler(number, event.set)
-    try:
-        yield
-    finally:
-        for number in meanings:
-            loop.remove_signal_handler(number)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

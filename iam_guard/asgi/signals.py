@@ -1,0 +1,34 @@
+"""Signals of a program that serves: they set events, which the program looks after when it can."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def heeding_signals(stop: asyncio.Event, reload: asyncio.Event) -> Iterator[None]:
+    """Heed signals while the context lasts.
+
+    Args:
+        stop: Set by SIGTERM and SIGINT.
+        reload: Set by SIGHUP.
+    """
+    loop = asyncio.get_running_loop()
+    meanings = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    for number, event in meanings.items():
+        loop.add_signal_handler(number, event.set)
+    try:
+        yield
+    finally:
+        for number in meanings:
+            loop.remove_signal_handler(number)
+
+
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a task, and wait until it has ended."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
