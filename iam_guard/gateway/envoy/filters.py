@@ -10,10 +10,11 @@ from iam_guard.gateway.envoy.shapes import Shape, seconds, typed
 
 #: What the guard drops whatever a client says (see :class:`iam_guard.http.edge.EdgeSettings`).
 _OURS = ("x-guard-", "x-iam-")
-_RESERVED_PREFIXES = (*_OURS, "x-original-", "x-rewrite-")
-#: By it Envoy tells itself and others how to treat a request: for how long, and how often.
-_ENVOYS: Shape = {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}}
+#: By the last of them Envoy tells itself and others how to treat a request: for how long, and how often.
+_RESERVED_PREFIXES = (*_OURS, "x-original-", "x-rewrite-", "x-envoy-")
 _RESERVED = ("x-http-method", "x-http-method-override", "x-method-override")
+#: What may stand between the words of a name; Envoy has made its letters small.
+_SIGN = r"[!-/:-@\[-`{-~]"
 
 
 def filters(own_headers: Iterable[str], *, guard: str = GUARD, body_bytes: int = 0, certificates: bool = False,
@@ -40,17 +41,27 @@ def _taking_off(own_headers: Iterable[str]) -> Shape:
 
     It stands before the guard, since what routes take off is taken off after the guard has set its own.
     """
-    own = [_off(name) for name in sorted({name.lower() for name in own_headers})]
-    others = [_off(name) for name in (*(f"{prefix}.*" for prefix in _RESERVED_PREFIXES), *_RESERVED)]
+    own = sorted({name.lower() for name in own_headers if not name.lower().startswith(_OURS)})
+    never = [_beginning(_RESERVED_PREFIXES), *map(_called, (*own, *_RESERVED))]
     return {"name": "envoy.filters.http.header_mutation", "typed_config": typed(
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-        mutations={"request_mutations": [_ENVOYS, *own, *others],
-                   "response_mutations": [*own, *(_off(f"{prefix}.*") for prefix in _OURS)]})}
+        mutations={"request_mutations": [*map(_off, never)],
+                   "response_mutations": [*map(_off, (_beginning(_OURS), *map(_called, own)))]})}
 
 
-def _off(name: str) -> Shape:
-    """Takes a header off under every spelling that a CGI-style application would take for it."""
-    return {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name.replace("-", "[^a-z0-9]")}}}}
+def _beginning(prefixes: Iterable[str]) -> str:
+    """Every name that begins like this: ``x``, a word, and whatever follows."""
+    words = "|".join(prefix.removeprefix("x-").removesuffix("-") for prefix in prefixes)
+    return f"x{_SIGN}(?:{words}){_SIGN}.*"
+
+
+def _called(name: str) -> str:
+    """A name under every spelling that a CGI-style application would take for it."""
+    return name.replace("-", _SIGN)
+
+
+def _off(expression: str) -> Shape:
+    return {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": expression}}}}
 
 
 def _asking(guard: str, body_bytes: int, certificates: bool, patience: float) -> Shape:

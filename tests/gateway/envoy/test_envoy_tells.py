@@ -62,6 +62,15 @@ def test_what_a_client_says_in_its_place_reaches_nobody(engine: Engine, name: st
     assert engine.shop.header("x-guard-upstream") == []
 
 
+@pytest.mark.parametrize("sign", "!#$%&'*+-.^_`|~")
+@pytest.mark.parametrize("name", ["x-guard-principal", "x-guard-any", "x-iam-role", "x-original-url", "x-rewrite-url",
+                                  "x-http-method", "x-http-method-override", "x-method-override", "x-caller-proof"])
+def test_no_spelling_of_a_name_that_is_ours_passes(engine: Engine, sign: str, name: str) -> None:
+    """Every sign that a name may have (RFC 9110 section 5.6.2)."""
+    assert get(engine, "/documents/1", [*bearer("ann").items(), (name.replace("-", sign), "forged")]) == 200
+    assert [value for _, value in engine.shop.seen[-1]["headers"] if value == "forged"] == []
+
+
 def test_connection_names_no_header_away_that_is_ours(engine: Engine) -> None:
     sent = [*bearer("ann").items(), ("Connection", "close, X-Caller-Proof, X-Guard-Principal, X-Guard-Upstream")]
     assert get(engine, "/documents/1", sent) in (200, 400, 403)
