@@ -13,11 +13,13 @@ from typing import NamedTuple
 import msgspec
 
 from iam_guard.asgi.listening import read_address
-from iam_guard.asgi.tls import TLSSettings, make_context
+from iam_guard.asgi.tls import make_context
 from iam_guard.asgi.types import ASGIApp
+from iam_guard.config.once import forgetting
 from iam_guard.config.place import Origin
 from iam_guard.config.schema import RouteSettings, SettingsFile
 from iam_guard.config.settings import Settings, load_settings
+from iam_guard.config.tls_files import tls_at
 from iam_guard.config.wiring import Wiring
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 from iam_guard.gateway.app import GatewayApp
@@ -49,7 +51,7 @@ def gateway_section(settings: Settings) -> GatewaySettings:
         raise ConfigurationError(Fault("'gateway' is missing", "add 'gateway: {upstreams: {NAME: {servers: [...]}}}'",
                                        file=settings.origin.file))
     origin = settings.origin
-    tls = _tls_at(section.tls, origin) if section.tls else None
+    tls = tls_at(section.tls, origin) if section.tls else None
     assertion = section.assertion and msgspec.structs.replace(section.assertion,
                                                              keys=str(origin.path(section.assertion.keys)))
     upstreams = {name: _upstream_at(one, origin) for name, one in section.upstreams.items()}
@@ -187,13 +189,7 @@ def _misplaced(values: SettingsFile, origin: Origin) -> list[Fault]:
     if values.docs_public:
         faults.append(origin.fault("/docs_public", "a gateway does not know the documentation pages of its upstreams",
                                    "map them as public routes"))
-    signed = values.signed_requests
-    once = values.credentials.dpop is not None or (signed is not None and signed.replays != "none")
-    if once and not values.credentials.replay_file:
-        # Workers know nothing of each other, nor does a reloaded gateway of what it was before.
-        faults.append(origin.fault("/credentials", "a gateway has to remember in a file which proofs and signatures "
-                                   "were used, or another process takes them again", "add 'replay_file: used.db'"))
-    return faults
+    return [*faults, *forgetting(values, origin, "a gateway")]
 
 
 def _for_gateway(values: SettingsFile, section: GatewaySettings) -> SettingsFile:
@@ -247,12 +243,6 @@ def _upstream_at(upstream: UpstreamSettings, origin: Origin) -> UpstreamSettings
              if (value := getattr(upstream, name))}
     servers = tuple(_socket_at(url, origin) for url in upstream.servers)
     return msgspec.structs.replace(upstream, servers=servers, **files)
-
-
-def _tls_at(tls: TLSSettings, origin: Origin) -> TLSSettings:
-    files = {name: str(origin.path(value)) for name in ("cert_file", "key_file", "client_ca_file")
-             if (value := getattr(tls, name))}
-    return msgspec.structs.replace(tls, **files)
 
 
 def _socket_at(address: str, origin: Origin) -> str:
