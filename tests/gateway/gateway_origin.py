@@ -36,6 +36,7 @@ class Seen:
     headers: list[tuple[bytes, bytes]]
     body: int = 0
     whole: bool = False
+    trailers: list[bytes] = field(default_factory=list)
 
     def values(self, name: str) -> list[str]:
         return [value.decode("latin-1") for key, value in self.headers if key.lower() == name.lower().encode()]
@@ -160,8 +161,8 @@ async def _body(seen: Seen, reader: asyncio.StreamReader):  # type: ignore[no-un
         while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
             yield await reader.readexactly(size)
             await reader.readexactly(2)
-        while await reader.readuntil(b"\r\n") != b"\r\n":
-            pass
+        while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
+            seen.trailers.append(line)
         return
     left = int((seen.values("content-length") or ["0"])[0])
     while left:

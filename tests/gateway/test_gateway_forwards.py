@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
-from gateway_origin import Origin
+from gateway_origin import SECONDS, Origin, wait_for
 from gateway_world import Gateway, bearer
 
 
@@ -85,3 +87,21 @@ def test_an_answer_without_a_body_ends_with_its_header(gateway: Gateway, behind:
 def test_the_head_of_an_answer_is_that_of_its_body(gateway: Gateway) -> None:
     reply = gateway.call("HEAD", "/items/1?size=12345", bearer("alice"))
     assert (reply.status, reply.header("Content-Length"), reply.body) == (200, "12345", b"")
+
+
+@pytest.mark.parametrize("names", [[b"X-IAM-Principal", b"X_Guard_Principal", b"Authorization", b"Host"], [b"X-Sum"]])
+def test_h07_1_no_trailer_of_a_request_goes_upstream(gateway: Gateway, behind: Origin, names: list[bytes]) -> None:
+    behind.seen.clear()
+    with socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as client:
+        client.sendall(b"PUT /items/1 HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\nTrailer: "
+                       + b", ".join(names) + b"\r\nTransfer-Encoding: chunked\r\n"
+                       b"Authorization: " + bearer("root")["Authorization"].encode()
+                       + b"\r\n\r\n3\r\nabc\r\n")
+        wait_for(lambda: behind.seen, "the request was decided about and has arrived")
+        client.sendall(b"0\r\n" + b"".join(b"%b: root\r\n" % name for name in names) + b"\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+    (seen,) = behind.seen
+    assert (seen.body, seen.whole, seen.trailers) == (3, True, [])
+    assert [name for name, _ in seen.headers if name.lower() in {b"trailer", b"x-sum", b"x-iam-principal"}] == []
+    assert seen.values("x-guard-principal") == ["arn:iamg:iam::t1:user/root"]
+    assert seen.values("host") == ["shop.example"]
