@@ -136,8 +136,6 @@ def run_worker(path: str, count: int, page_key: bytes, place: int, connection: C
         _logger.error("a worker cannot serve: %s", problem)
         connection.send(("failed", str(problem)))
         sys.exit(1)
-    finally:
-        connection.close()
 
 
 def _read(path: Path, count: int, first: Settings, sockets: Sockets) -> Outline:

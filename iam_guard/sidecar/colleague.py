@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
@@ -61,7 +62,6 @@ class Colleague:
             ConfigurationError: with everything that is wrong with them.
             UnavailableError: something did not start, or a server ended by itself.
         """
-        loop = asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as closing:
             closing.callback(self._let_go, ())
             closing.enter_context(signals({signal.SIGTERM: self._stop.set, signal.SIGINT: self._stop.set,
@@ -74,8 +74,7 @@ class Colleague:
             closing.push_async_callback(station.close)
             closing.callback(self._let_go, ())
             await station.follow(self._sockets)
-            loop.add_reader(self._connection.fileno(), self._hear, reloading)
-            closing.callback(loop.remove_reader, self._connection.fileno())
+            self._listen(reloading)
             working = asyncio.create_task(self._do(reloading, station))
             closing.push_async_callback(_cancelled, working)
             self._connection.send(("ready",))
@@ -84,17 +83,28 @@ class Colleague:
                 if station.failed.is_set():
                     raise UnavailableError("a server ended by itself")
 
-    def _hear(self, reloading: Reloading[Sidecar]) -> None:
-        """Read a message, whole; the parent writes none in pieces."""
-        try:
-            message = self._connection.recv()
-            if message[0] == "prepare":
-                message = (*message[:3], {address: socket.socket(fileno=reduction.recv_handle(self._connection))
-                                          for address in message[3]})
-        except (EOFError, OSError):  # the parent has gone
-            self._stop.set()
-            asyncio.get_running_loop().remove_reader(self._connection.fileno())
-            return
+    def _listen(self, reloading: Reloading[Sidecar]) -> None:
+        """Hear what the parent says from now on; in a thread, since messages and sockets are waited for in turn."""
+        loop = asyncio.get_running_loop()
+
+        def hear() -> None:
+            with contextlib.suppress(RuntimeError):  # the event loop has ended
+                try:
+                    while True:
+                        loop.call_soon_threadsafe(self._heard, self._message(), reloading)
+                except (EOFError, OSError):  # the parent has gone
+                    loop.call_soon_threadsafe(self._stop.set)
+
+        threading.Thread(target=hear, daemon=True).start()
+
+    def _message(self) -> tuple[Any, ...]:
+        message: tuple[Any, ...] = self._connection.recv()
+        if message[0] != "prepare":
+            return message
+        return (*message[:3], {address: socket.socket(fileno=reduction.recv_handle(self._connection))
+                               for address in message[3]})
+
+    def _heard(self, message: tuple[Any, ...], reloading: Reloading[Sidecar]) -> None:
         match message:
             case ("answer", number, reports, settings, silent):
                 self._answered(number, reports, settings, silent)

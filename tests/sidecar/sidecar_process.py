@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import jwt
@@ -45,7 +46,7 @@ LOOK = """{"Version": "2012-10-17", "Statement": {"Effect": "Allow",
 "Action": ["iam-guard:ReadStatus", "iam-guard:ReadMetrics"],
 "Resource": "arn:app:iam-guard::000000000000:sidecar/default"}}"""
 OPERATE = """{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam-guard:*", "Resource": "*"}}"""
-_LISTENING = re.compile(r"^(\w+): listening at (\S+)$", re.MULTILINE)
+_LISTENING = re.compile(r"^(\w+): listening at (\S+)( over TLS)?$", re.MULTILINE)
 PATIENCE = 30.0
 
 
@@ -90,10 +91,11 @@ class Running:
     @property
     def addresses(self) -> dict[str, str]:
         """Where each door listens, as it said."""
-        return dict(_LISTENING.findall(self.text))
+        return {door: address for door, address, _ in _LISTENING.findall(self.text)}
 
     def url(self, door: str) -> str:
-        return f"http://{self.addresses[door]}"
+        secure = {door: bool(tls) for door, _, tls in _LISTENING.findall(self.text)}
+        return f"{'https' if secure[door] else 'http'}://{self.addresses[door]}"
 
     def wait(self, doors: int) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -119,10 +121,10 @@ class Running:
 
 
 @contextmanager
-def running(settings: Path, doors: int = 2, **environment: str) -> Iterator[Running]:
+def running(settings: Path, doors: int = 2, *options: str, **environment: str) -> Iterator[Running]:
     """Start the command, and wait until so many doors listen."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "iam_guard", "sidecar", "--config", str(settings)], cwd=ROOT, text=True,
+        [sys.executable, "-m", "iam_guard", "sidecar", "--config", str(settings), *options], cwd=ROOT, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env={**os.environ, "IAM_GUARD_TEST_SECRET": SECRET, **environment})
     found = Running(process)
@@ -141,6 +143,90 @@ def nginx_call(method: str = "GET", target: str = "/documents/1", **more: str) -
 
 def unix_client(path: Path) -> httpx.Client:
     return httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://sidecar")
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a condition under a deadline."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"in vain: {what}"
+        time.sleep(0.02)
+
+
+def rewrite(settings: Path, text: str) -> None:
+    """Write settings aside and move them, as people who care do."""
+    aside = settings.with_suffix(".new")
+    aside.write_text(text)
+    aside.replace(settings)
+
+
+class Control:
+    """The control plane, asked by somebody who may."""
+
+    def __init__(self, found: Running, client: httpx.Client) -> None:
+        self._url, self._client = found.url("control"), client
+
+    def status(self) -> dict[str, Any]:
+        answer = self._client.get(f"{self._url}/status", headers=bearer("operator"))
+        answer.raise_for_status()
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def done(self) -> int:
+        return int(self.status()["settings"]["done"])
+
+    def failed(self) -> int:
+        return int(self.status()["settings"]["failed"])
+
+    def readiness(self) -> tuple[int, Any]:
+        answer = self._client.get(f"{self._url}/readyz")
+        return answer.status_code, answer.json()
+
+    def reload(self) -> dict[str, Any]:
+        told: dict[str, Any] = self._client.post(f"{self._url}/reload", headers=bearer("operator")).json()
+        return told
+
+    def allowed(self, door: str = "forward") -> float:
+        """How many requests a door has allowed."""
+        text = self._client.get(f"{self._url}/metrics", headers=bearer("operator")).text
+        line = next(line for line in text.splitlines() if line.startswith("iam_guard_decisions_total")
+                    and 'decision="allow"' in line and f'front_door="{door}"' in line)
+        return float(line.rpartition(" ")[2])
+
+
+class Load:
+    """Clients that ask again and again, on connections that they keep, and count what is not a good answer."""
+
+    def __init__(self, url: str, count: int = 3) -> None:
+        self._url = url
+        self._ending = threading.Event()
+        self.good = 0
+        self.bad: list[str] = []
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(count)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def _ask(self) -> None:
+        headers = nginx_call(**bearer("ann"))
+        with httpx.Client(timeout=PATIENCE) as client:
+            while not self._ending.is_set():
+                try:
+                    status = client.get(self._url, headers=headers).status_code
+                except httpx.HTTPError as error:
+                    self.bad.append(repr(error))
+                    continue
+                if status == 200:
+                    self.good += 1
+                else:
+                    self.bad.append(str(status))
 
 
 def free_port() -> int:
