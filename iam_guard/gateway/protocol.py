@@ -27,8 +27,27 @@ _LONGEST_TARGET = 65_535
 #: No longer head is remembered.
 _LONGEST_HEAD = 16_384
 _END = b"\r\n\r\n"
+#: Heads of which is known that they were seen.
+_MOST_MARKS = 8192
 #: Requests that a client may send before it has the answers to those in front of them.
 _MOST_WAITING = 100
+
+
+class Seen:
+    """Knows whether bytes were seen before; most heads never come again, and to remember them all would cost more."""
+
+    def __init__(self) -> None:
+        self._marks: set[int] = set()
+
+    def before(self, data: bytes) -> bool:
+        """Whether they were, not too long ago; others may be taken for them, so it decides nothing."""
+        mark = hash(data)
+        if mark in self._marks:
+            return True
+        if len(self._marks) >= _MOST_MARKS:
+            self._marks.clear()
+        self._marks.add(mark)
+        return False
 
 
 class GatewayConfig(uvicorn.Config):
@@ -44,6 +63,7 @@ class GatewayConfig(uvicorn.Config):
         super().__init__(app, http=GatewayProtocol, ws=GatewaySocket, **more)
         self.rules = rules
         self.heads = HeadWriter()
+        self.seen = Seen()
 
 
 class GatewayProtocol(Patient, HttpToolsProtocol):
@@ -54,6 +74,7 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._rules = config.rules
         self._heads = config.heads
+        self._seen = config.seen
         self._head = Deadline(self._head_is_late)
         self._body = Deadline(self._body_is_late)
         self._idle = Deadline(self._nobody_asks)
@@ -79,7 +100,7 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
             self._head.at = self.loop.time() + self._rules.head_seconds
         if self._in_head:
             self._head_bytes += len(data)
-        self._whole = data if self._is_quiet() and _is_head(data) else None
+        self._whole = data if self._is_quiet() and _is_head(data) and self._seen.before(data) else None
         super().data_received(data)
         if self._in_head and self._head_bytes > self._rules.max_head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -104,6 +125,10 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
         """The header is complete."""
         self._in_head = False
         self._head.at = inf
+        stays = self.parser.should_upgrade() and not self._should_upgrade()
+        if stays and _has_body(self.headers):
+            # The parser takes it for the other protocol, and what comes in the next segment for a request (threat M08).
+            raise ValueError("a body behind a switch of protocols that is not made")
         before = self.cycle
         if self._whole is not None:
             named: dict[str, Any] = {HEAD_KEY: (self.client and self.client[0], self._whole)}
@@ -115,12 +140,14 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
         if len(self.pipeline) > _MOST_WAITING:
             raise ValueError("too many requests wait")  # the parser stops here, and the connection ends
         said = dict(self.headers)
-        if self.scope["method"] != "HEAD" and wants_trailers(said):
+        if b"te" in said and self.scope["method"] != "HEAD" and wants_trailers(said):
             self._let_trail()
         if b"#" in self.url or (b"://" in self.url and not self.url.startswith(b"/")):
             self._tell_whole()
-        self.headers = list(self.headers)  # what comes from now on are trailers, and those of the scope are complete
-        if self.cycle is not None and (self._ending or self._rules.ending or _ends_unclearly(said)):
+        if b"transfer-encoding" in said:
+            self.headers = list(self.headers)  # what comes from now on are trailers; those of the scope are complete
+        # Behind a switch that is not made the parser forgets the rest of the segment.
+        if self.cycle is not None and (stays or self._ending or self._rules.ending or _ends_unclearly(said)):
             self.cycle.keep_alive = False
 
     def _is_quiet(self) -> bool:
@@ -222,6 +249,11 @@ def _is_head(data: bytes) -> bool:
 def _ends_unclearly(said: Mapping[bytes, bytes]) -> bool:
     """Whether others might see another end of the request than the parser; it is refused, and nothing follows it."""
     return said.get(b"transfer-encoding", b"chunked").lower() != b"chunked"
+
+
+def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 \t"))
+               for name, value in headers)
 
 
 def _certificates(transport: asyncio.Transport) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def running(folder: Path, path: Path, words: list[str], program: tuple[str, ...]
     said = folder / "said.txt"
     (folder / "tmp").mkdir(exist_ok=True)
     environment = {**os.environ, **ENVIRONMENT, "NO_COLOR": "1", "COLUMNS": "200", "TMPDIR": str(folder / "tmp"),
-                   "PYTHONPATH": str(ROOT)}
+                   "THREAT_FOLDER": str(folder), "PYTHONPATH": str(ROOT)}
     with said.open("wb") as stream:
         process = subprocess.Popen([sys.executable, *program, *words], cwd=ROOT, env=environment, stdout=stream,
                                    stderr=stream, stdin=subprocess.DEVNULL)

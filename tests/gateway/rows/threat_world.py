@@ -32,6 +32,7 @@ PEOPLE: dict[str, list[dict[str, Any]]] = {
         _allow("app:Strong", "*", StringEquals={"jwt:acr": "gold"}),
         _allow("app:Use", "*"),
     ],
+    "fleeting": [_allow("app:*", "*")],
     "root": [_allow("app:*", "*"), _allow("iam-guard:*", "*")],
     # May create anything, and read item 1 only.
     "operator": [_allow("app:CreateItem", "*"), _allow("app:GetItem", f"{ITEMS}item/1")],
