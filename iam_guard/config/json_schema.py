@@ -19,6 +19,7 @@ from iam_guard.config.credential_settings import DPoPSettings, IntrospectionSett
 from iam_guard.config.schema import ProviderSettings, SettingsFile, StoreSettings
 from iam_guard.config.secrets import SecretReference
 from iam_guard.identity.settings import IssuerSettings
+from iam_guard.sidecar.authzen.settings import AuthzenDoor
 from iam_guard.store.typed import field_types
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,6 +31,7 @@ _READ_AS: Mapping[tuple[type[Any], str], Any] = {
     (StoreSettings, "url"): str | SecretReference,
     (IntrospectionSettings, "client_secret"): SecretReference,
     (DPoPSettings, "nonce_secret"): SecretReference | None,
+    (AuthzenDoor, "page_key"): SecretReference | None,
 }
 _PLAIN = {bool: "boolean", int: "integer", float: "number", str: "string", NoneType: "null"}
 _BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum", "pattern": "pattern",

@@ -14,12 +14,14 @@ from iam_guard.asgi.listening import Address
 from iam_guard.asgi.middleware import IAMGuardMiddleware
 from iam_guard.asgi.types import ASGIApp
 from iam_guard.config.policies import directory_url
+from iam_guard.config.secrets import read_secret
 from iam_guard.config.settings import Settings
 from iam_guard.config.sidecar_plan import AT, Plan, check_sidecar
 from iam_guard.config.wiring import Wiring
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 from iam_guard.http.mapper import RequestMapper
 from iam_guard.sidecar.answer import Asker
+from iam_guard.sidecar.authzen.settings import AuthzenDoor
 from iam_guard.sidecar.control import Control, OwnHost, Whole, control_routes
 from iam_guard.sidecar.doors import Door, apps_by_address
 from iam_guard.sidecar.ext_authz.http import make_http_app
@@ -29,6 +31,9 @@ from iam_guard.sidecar.health import Health, Readiness
 from iam_guard.sidecar.ledger import Figures, Ledger, Told
 from iam_guard.sidecar.loaded import GrpcAnswers, Listener, Sidecar
 from iam_guard.sidecar.settings import SidecarSettings
+
+#: Of a key that seals tokens, in characters: as many as half of SHA-256 has in hexadecimal digits.
+_SHORTEST_KEY = 32
 
 
 class _Nobody:
@@ -131,14 +136,25 @@ class _Making:
         wiring, origin, told = self.wiring, self.plan.origin, self.plan.told.authzen
         if told is None:
             raise ConfigurationError(origin.fault(AT, "'authzen' is missing"))
+        page_key = self._page_key(told) or self.around.page_key
         try:
             app = make_authzen_app(wiring.guard, wiring.authenticator, told, wiring.edge,
                                    style=self.plan.values.denials, vary=", ".join(wiring.callers.vary).encode("ascii"),
-                                   page_key=self.around.page_key)
+                                   page_key=page_key)
         except ConfigurationError as refused:
             raise ConfigurationError(origin.placed(refused.faults, f"{AT}/authzen")) from None
         self.judges["authzen"] = app.judge
         return app
+
+    def _page_key(self, told: AuthzenDoor) -> bytes:
+        if told.page_key is None:
+            return b""
+        at = f"{AT}/authzen/page_key"
+        key = read_secret(told.page_key, self.plan.origin, at).encode()
+        if len(key) < _SHORTEST_KEY:
+            raise ConfigurationError(self.plan.origin.fault(at, f"the key is shorter than {_SHORTEST_KEY} characters",
+                                                            "make one with 'openssl rand -hex 32'"))
+        return key
 
     def _ext_authz_http(self) -> ASGIApp:
         return make_http_app(self._asker("ext_authz_http"), self.plan.told.ext_authz_http or HttpDoor(),

@@ -22,6 +22,7 @@ from iam_guard.http.response import Denial, DenialStyle
 from iam_guard.identity.authenticator import Authenticator
 from iam_guard.identity.caller import Caller, current_caller
 from iam_guard.sidecar.authzen.evaluation import Evaluation
+from iam_guard.sidecar.authzen.origins import page_origins
 from iam_guard.sidecar.authzen.paging import PageTokens
 from iam_guard.sidecar.authzen.permissions import OwnPermissions, is_known
 from iam_guard.sidecar.authzen.plain import plain_question
@@ -34,6 +35,7 @@ from iam_guard.sidecar.authzen.routes import (
     endpoints_of,
     metadata_of,
     metadata_path,
+    permissions_path,
     resource_of,
     routes_of,
 )
@@ -70,9 +72,10 @@ def make_authzen_app(guard: Guard, authenticator: Authenticator, door: AuthzenDo
         ConfigurationError: the settings do not fit together.
     """
     mapper = RequestMapper(routes_of(door), names=guard.names)
-    judge = Judge(Rules(guard, authenticator, mapper, None, 2.0, edge, None, False, (), (), style))
-    return AuthzenApp(judge, Admissions(authenticator), guard, door, vary, page_key or os.urandom(32),
-                      lambda: guard.now().timestamp())
+    origins = page_origins(door.origins, permissions_path(door), vary)
+    judge = Judge(Rules(guard, authenticator, mapper, None, 2.0, edge, origins, False, (), (), style))
+    return AuthzenApp(judge, Admissions(authenticator), guard, door, OwnPermissions(guard, door, vary, origins),
+                      page_key or os.urandom(32), lambda: guard.now().timestamp())
 
 
 class AuthzenApp:
@@ -83,7 +86,7 @@ class AuthzenApp:
         admissions: Whom it let in a moment ago.
         guard: Answers what they ask.
         door: The settings.
-        vary: Request headers that tell callers apart.
+        own: Answers those who ask about themselves.
         page_key: Seals the tokens of searches.
         clock: Seconds since the epoch.
 
@@ -91,7 +94,7 @@ class AuthzenApp:
         judge: Counts who was let in.
     """
 
-    def __init__(self, judge: Judge, admissions: Admissions, guard: Guard, door: AuthzenDoor, vary: bytes,
+    def __init__(self, judge: Judge, admissions: Admissions, guard: Guard, door: AuthzenDoor, own: OwnPermissions,
                  page_key: bytes, clock: Callable[[], float]) -> None:
         vocabulary = Vocabulary(door, guard.names)
         questions = Questions(door, vocabulary)
@@ -99,10 +102,9 @@ class AuthzenApp:
         self._admissions = admissions
         self._guard = guard
         self._door = door
-        self._vary = vary
         self._evaluation = Evaluation(guard, questions, door)
         self._search = Search(guard, questions, vocabulary, door, PageTokens(page_key, clock))
-        self._own = OwnPermissions(guard, door)
+        self._own = own
         self._endpoints = endpoints_of(door)
         self._metadata = metadata_of(door)
         self._metadata_path = metadata_path(door)
@@ -229,7 +231,7 @@ class AuthzenApp:
         by_query = request.method in ("GET", "HEAD")
         asked = self._own.of_query(request) if by_query else self._own.of_body(await self._members(request, receive))
         body, tag = self._own.answer(caller, asked)
-        headers = self._own.headers(tag, self._vary)
+        headers = self._own.headers(tag, request)
         if by_query and is_known(request, tag):
             return 304, headers, b""
         return 200, [_JSON, *headers], body

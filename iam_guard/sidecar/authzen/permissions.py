@@ -16,6 +16,7 @@ from iam_guard.guard import Guard, Question
 from iam_guard.http.naming import is_action
 from iam_guard.http.request import HTTPRequest
 from iam_guard.identity.caller import Caller
+from iam_guard.sidecar.authzen.origins import PageOrigins
 from iam_guard.sidecar.authzen.reading import invalid
 from iam_guard.sidecar.authzen.settings import AuthzenDoor
 
@@ -28,10 +29,14 @@ class OwnPermissions:
     Args:
         guard: Decides.
         door: Says how much may be asked, and how long an answer keeps.
+        vary: Request headers that tell callers apart.
+        origins: Pages whose scripts may ask.
     """
 
-    def __init__(self, guard: Guard, door: AuthzenDoor) -> None:
+    def __init__(self, guard: Guard, door: AuthzenDoor, vary: bytes, origins: PageOrigins | None) -> None:
         self._guard = guard
+        self._vary = vary
+        self._origins = origins
         self._most = door.max_batch
         self._cache = (f"private, max-age={door.permissions_max_age}" if door.permissions_max_age
                        else "private, no-cache").encode()
@@ -76,9 +81,13 @@ class OwnPermissions:
         named = repr((decisions[0].revision, caller.principal.key, body))
         return body, b'"' + hashlib.sha256(named.encode()).hexdigest()[:32].encode() + b'"'
 
-    def headers(self, tag: bytes, vary: bytes) -> list[tuple[bytes, bytes]]:
-        """How long the answer keeps, and for whom."""
-        return [(b"cache-control", self._cache), (b"etag", tag), (b"vary", vary)]
+    def headers(self, tag: bytes, request: HTTPRequest) -> list[tuple[bytes, bytes]]:
+        """How long the answer keeps, for whom, and which pages may read it."""
+        always = [(b"cache-control", self._cache), (b"etag", tag), (b"vary", self._vary)]
+        if self._origins is None:
+            return always
+        # An answer to somebody without an origin must not serve a page later.
+        return [*always, *(self._origins.for_denial(request) or ((b"vary", b"Origin"),))]
 
     def _checked(self, asked: Sequence[tuple[Any, ...]]) -> list[tuple[str, str]]:
         if not 0 < len(asked) <= self._most:

@@ -48,6 +48,11 @@ def base_path(door: AuthzenDoor) -> str:
     return urlsplit(door.base).path
 
 
+def permissions_path(door: AuthzenDoor) -> str:
+    """Where somebody asks about itself."""
+    return base_path(door) + "/permissions"
+
+
 def metadata_path(door: AuthzenDoor) -> str:
     """Where the metadata are: between host and path (RFC 8615)."""
     return _WELL_KNOWN + base_path(door)
@@ -72,7 +77,7 @@ def routes_of(door: AuthzenDoor) -> tuple[Route, ...]:
     """The route map of the door, which the guard's own policies decide."""
     before, resource = base_path(door), resource_of(door)
     asked = [Route("POST", before + one.path, one.action, resource) for one in ENDPOINTS]
-    return (*asked, Route("GET", f"{before}/permissions", OWN, resource),
+    return (*asked, Route("GET", permissions_path(door), OWN, resource),
             Route("GET", metadata_path(door), public=True))
 
 

@@ -12,6 +12,7 @@ from iam_guard.asgi.tls import TLSSettings
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.guard import counts_of_the_service
 from iam_guard.model import EMPTY, ascii_lower
+from iam_guard.sidecar.authzen.origins import origin_faults
 
 _BASE = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9_./@=+-]+")
@@ -47,7 +48,10 @@ class AuthzenDoor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         max_batch: Items of one call.
         max_body: Bytes of a body.
         page_size: Results of a search at once.
+        page_key: Where the secret is that seals the tokens of searches, for decision points on several machines that
+            answer for each other.
         permissions_max_age: Seconds for which a browser may keep what it was told about its own permissions.
+        origins: Origins of web pages whose scripts may ask for own permissions, such as ``https://app.example.com``.
 
     Raises:
         ConfigurationError: with everything that contradicts itself.
@@ -71,7 +75,9 @@ class AuthzenDoor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_batch: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1000
     max_body: Annotated[int, msgspec.Meta(ge=1024, le=16 * 1024 * 1024)] = 1024 * 1024
     page_size: Page = 1000
+    page_key: Any = None
     permissions_max_age: Annotated[int, msgspec.Meta(ge=0, le=60)] = 5
+    origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what the types do not say."""
@@ -102,6 +108,7 @@ def _faults(door: AuthzenDoor) -> Iterator[Fault]:
                 yield Fault(f"'{name}' is not an action", "write it like 'read' or 'records:Read'",
                             f"/actions/{one}/{number}")
     yield from _key_faults(door.context)
+    yield from origin_faults(door.origins)
 
 
 def _template_faults(place: str, text: str, names: tuple[str, ...], start: str) -> Iterator[Fault]:

@@ -110,7 +110,9 @@ class DecisionPoint:
             sent.append(message)
 
         await self.app(scope, receive, send)
-        told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        told: dict[str, str] = {}
+        for name, value in sent[0]["headers"]:
+            told[name.decode()] = ", ".join([*filter(None, [told.get(name.decode())]), value.decode()])
         return Reply(sent[0]["status"], told, b"".join(one.get("body", b"") for one in sent[1:]))
 
 
