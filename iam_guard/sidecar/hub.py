@@ -140,7 +140,7 @@ class Hub:
                     self._rounds[number].got[place] = value
             case ("gather", number, what):
                 self._ask(what, ASK_SECONDS, lambda got, silent: self._send(
-                    place, ("answer", number, tuple(got.values()), self._status, silent)))
+                    place, ("answer", number, tuple(got[one] for one in sorted(got)), self._status, silent)))
 
     def _lost(self, place: int) -> None:
         """A worker has gone."""

@@ -74,8 +74,8 @@ def bearer(name: str) -> dict[str, str]:
 class Running:
     """A sidecar that has said where it listens."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
+    def __init__(self, process: subprocess.Popen[str], folder: Path = Path()) -> None:
+        self.process, self.folder = process, folder
         self.said: list[str] = []
         self._reading = threading.Thread(target=self._read)
         self._reading.start()
@@ -127,7 +127,7 @@ def running(settings: Path, doors: int = 2, *options: str, **environment: str) -
         [sys.executable, "-m", "iam_guard", "sidecar", "--config", str(settings), *options], cwd=ROOT, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env={**os.environ, "IAM_GUARD_TEST_SECRET": SECRET, **environment})
-    found = Running(process)
+    found = Running(process, settings.parent)
     try:
         found.wait(doors)
         yield found
