@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from enum import Enum
 
+from iam_guard.http.edge import canonical_name
+
 Field = tuple[bytes, bytes]
 Fields = list[Field]
 
@@ -69,7 +71,9 @@ class Passage:
             return Fate.CONNECTION
         if name in self._framing:
             return Fate.FRAMING
-        hidden = name in self._dropped or name.replace(b"_", b"-").startswith(self._hidden or (b"\n",))
+        read_as = canonical_name(name)
+        # What a backend may fold onto a field that says how a message is read does not pass either (threat F02).
+        hidden = read_as in self._dropped or read_as in self._framing or read_as.startswith(self._hidden or (b"\n",))
         return Fate.DROPPED if hidden else Fate.PASSES
 
 
