@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from iam_guard.sidecar.authzen.remembering import HEAD_KEY
-from iam_guard.sidecar.bounded import BoundedProtocol
+from iam_guard.sidecar.prompt import PromptProtocol
 
 Fields = list[tuple[bytes, bytes]]
 #: Given the name of a head, a body and the ``X-Request-ID``: status, headers and body; or nothing, for the usual way.
@@ -73,7 +73,7 @@ def is_usual(data: bytes, asked: Whole) -> bool:
     return not _UNUSUAL.search(data, 0, end) and len(_NAMES.findall(data, 0, end)) == 1 + (asked.request_id is not None)
 
 
-class AtOnceProtocol(BoundedProtocol):
+class AtOnceProtocol(PromptProtocol):
     """uvicorn's protocol for an application that has a method ``at_once``, see :data:`AtOnce`."""
 
     def __init__(self, *args: Any, **more: Any) -> None:

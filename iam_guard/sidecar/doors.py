@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from iam_guard.asgi.types import ASGIApp, Receive, Scope, Send
 from iam_guard.errors import ConfigurationError, Fault
 
 AtOnce = Callable[..., Any]
+#: Status, headers and body.
+Prompt = tuple[int, Iterable[tuple[bytes, bytes]], bytes]
+Promptly = Callable[[Mapping[str, Any]], Prompt | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,11 @@ class Switchboard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one call on."""
         await self._app(scope["path"])(scope, receive, send)
+
+    def promptly(self, scope: Mapping[str, Any]) -> Prompt | None:
+        """What the door says without waiting, where it can; see ``prompt.py``."""
+        answer: Promptly | None = getattr(self._app(scope["path"]), "promptly", None)
+        return None if answer is None else answer(scope)
 
     def _app(self, path: str) -> ASGIApp:
         if (app := self._exact.get(path)) is not None:

@@ -46,6 +46,11 @@ class Entrance:
         answer = getattr(self._app(self._reloading.generation), "at_once", None)
         return None if answer is None else answer(head, body, sent)
 
+    def promptly(self, scope: Mapping[str, Any]) -> Any:
+        """The same for a call whose head was read; see :mod:`iam_guard.sidecar.prompt`."""
+        answer = getattr(self._app(self._reloading.generation), "promptly", None)
+        return None if answer is None else answer(scope)
+
     def _app(self, generation: Generation[Sidecar]) -> ASGIApp:
         found = generation.loaded.listeners.get(self._address)
         return nothing_here if found is None or isinstance(found.answers, GrpcAnswers) else found.answers
@@ -180,6 +185,6 @@ def _protocol(*, at_once: bool) -> Any:
     if find_spec("httptools") is None:
         return "auto"
     from iam_guard.sidecar.at_once import AtOnceProtocol  # bring a library of an extra
-    from iam_guard.sidecar.bounded import BoundedProtocol
+    from iam_guard.sidecar.prompt import PromptProtocol
 
-    return AtOnceProtocol if at_once else BoundedProtocol
+    return AtOnceProtocol if at_once else PromptProtocol

@@ -68,9 +68,26 @@ class HttpApp:
             original = self._original(scope)
             body = await _body(scope, receive)
         except RequestRefusedError as error:
-            return for_subrequest(self._asker.refuse(error))
-        answer = await self._asker.ask(original, body)
-        return answer if answer.outcome == PREFLIGHT else for_subrequest(answer)
+            return _for_envoy(self._asker.refuse(error))
+        return _for_envoy(await self._asker.ask(original, body))
+
+    def promptly(self, scope: Mapping[str, Any]) -> tuple[int, Fields, bytes] | None:
+        """What Envoy is told, where nothing has to be waited for, such as a body; see :mod:`iam_guard.sidecar.prompt`.
+
+        Args:
+            scope: Its call.
+        """
+        try:
+            self._check_peer(scope)
+            [found] = self._asker.ask_at_once((self._original(scope),))
+        except RequestRefusedError as error:
+            found = self._asker.refuse(error)
+        except Exception:
+            return None
+        if found is None:
+            return None
+        answer = _for_envoy(found)
+        return answer.status, _framed(answer), answer.body
 
     def _check_peer(self, scope: Mapping[str, Any]) -> None:
         """Let in those whose word about a client counts; who reaches a Unix socket is one of them."""
@@ -155,13 +172,21 @@ async def _body(scope: Mapping[str, Any], receive: Receive) -> bytes | None:
     return None
 
 
+def _for_envoy(answer: Answer) -> Answer:
+    return answer if answer.outcome == PREFLIGHT else for_subrequest(answer)
+
+
 async def _send(answer: Answer, without_body: bool, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": list(_framed(answer))})
+    await send({"type": "http.response.body", "body": b"" if without_body else answer.body})
+
+
+def _framed(answer: Answer) -> Fields:
+    """The headers of an answer."""
     headers = [field for field in answer.headers if field[0] != b"content-length"]
     if removed := _to_remove(answer):
         headers.append((_REMOVE, b", ".join(removed)))
-    headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if without_body else answer.body})
+    return (*headers, (b"content-length", b"%d" % len(answer.body)))
 
 
 def _to_remove(answer: Answer) -> list[bytes]:

@@ -12,7 +12,8 @@ from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
 from iam_guard.sidecar.forward.family import unclear
 from iam_guard.sidecar.forward.reading import Reader
 from iam_guard.sidecar.forward.settings import ForwardDoor, check_doors
-from iam_guard.sidecar.forward.wire import send_answer, with_problem
+from iam_guard.sidecar.forward.wire import framed, send_answer, with_problem
+from iam_guard.sidecar.original import Fields, OriginalRequest
 
 
 class ForwardApp:
@@ -56,12 +57,37 @@ class ForwardApp:
             scope: Its call.
         """
         try:
-            self._check_peer(scope)
-            door, reader = self._door(scope["path"])
-            original = reader.read(scope)
+            original, door = self._original(scope)
         except RequestRefusedError as error:
             return self._asker.refuse(error)
         return self._for_proxy(await self._asker.ask(original), door)
+
+    def promptly(self, scope: Mapping[str, Any]) -> tuple[int, Fields, bytes] | None:
+        """What the proxy is told, where nothing has to be waited for; see :mod:`iam_guard.sidecar.prompt`.
+
+        Args:
+            scope: Its call.
+
+        Returns:
+            ``None``, with nothing done, for a call that only :meth:`answer` can answer.
+        """
+        try:
+            original, door = self._original(scope)
+        except RequestRefusedError as error:
+            answer = self._asker.refuse(error)
+        except Exception:
+            return None
+        else:
+            [found] = self._asker.ask_at_once((original,))
+            if found is None:
+                return None
+            answer = self._for_proxy(found, door)
+        return answer.status, framed(answer), answer.body
+
+    def _original(self, scope: Mapping[str, Any]) -> tuple[OriginalRequest, ForwardDoor]:
+        self._check_peer(scope)
+        door, reader = self._door(scope["path"])
+        return reader.read(scope), door
 
     def _for_proxy(self, answer: Answer, door: ForwardDoor) -> Answer:
         """*answer* in the words of the proxy."""

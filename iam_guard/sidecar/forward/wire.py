@@ -12,6 +12,7 @@ import msgspec
 from iam_guard.asgi.denying import POLICY_VIOLATION
 from iam_guard.asgi.types import Scope, Send
 from iam_guard.sidecar.answer import Answer
+from iam_guard.sidecar.original import Fields
 
 #: The problem document of a denial, for a proxy that shows none of the guard's body unless it is told to.
 PROBLEM_HEADER = b"x-guard-problem"
@@ -48,11 +49,11 @@ async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:
 
 
 async def _send(kind: str, answer: Answer, without_body: bool, send: Send) -> None:
-    await send({"type": f"{kind}.start", "status": answer.status, "headers": _framed(answer)})
+    await send({"type": f"{kind}.start", "status": answer.status, "headers": list(framed(answer))})
     await send({"type": f"{kind}.body", "body": b"" if without_body else answer.body})
 
 
-def _framed(answer: Answer) -> list[tuple[bytes, bytes]]:
+def framed(answer: Answer) -> Fields:
     """The headers with the length of this very body: what was asked about may be a ``HEAD`` and the call a ``GET``."""
     kept = [field for field in answer.headers if field[0] != b"content-length"]
-    return [*kept, (b"content-length", b"%d" % len(answer.body))]
+    return (*kept, (b"content-length", b"%d" % len(answer.body)))

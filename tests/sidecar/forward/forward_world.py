@@ -31,6 +31,7 @@ from iam_guard.identity.issuer import Issuer
 from iam_guard.identity.jwt import JWTAuthenticator
 from iam_guard.policy.parse import parse_policy
 from iam_guard.sidecar.answer import Asker
+from iam_guard.sidecar.prompt import PromptProtocol
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ISSUER, SECRET = "https://idp.example", "s" * 64
@@ -137,7 +138,7 @@ class Serving:
         self._socket.bind(path or ("127.0.0.1", 0))
         self.port = 0 if path else self._socket.getsockname()[1]
         config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, proxy_headers=False,
-                                timeout_graceful_shutdown=2, **settings)
+                                timeout_graceful_shutdown=2, **{"http": PromptProtocol, **settings})
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
 
