@@ -156,7 +156,8 @@ def _version(checked: Checked, delivery: Delivery, socket: Path, workers: int) -
     from iam_guard.sidecar.ext_authz.server import GrpcServer
 
     settings, section, wiring, assertions = checked
-    telling = Telling(assertions, section.assertion.header if section.assertion else "")
+    header = section.assertion.header if section.assertion else ""
+    telling = Telling(assertions, header, ends=settings.values.streams.end)
     asker = Asker(wiring.judge(), settings.values.caller_headers, wiring.edge, telling)
     door = GrpcServer(Checks(asker, lambda: wiring.refresher.is_ready), GrpcDoor(f"unix:{socket}"))
     config = envoy_config(section, _around(checked, Address(path=str(socket)), workers=workers, version=socket.stem))

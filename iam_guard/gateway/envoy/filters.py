@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from iam_guard.gateway.envoy.bounding import bounding_filter
 from iam_guard.gateway.envoy.clusters import GUARD
+from iam_guard.gateway.envoy.routes import LASTING
 from iam_guard.gateway.envoy.shapes import Shape, seconds, typed
 
 #: What the guard drops whatever a client says (see :class:`iam_guard.http.edge.EdgeSettings`).
@@ -18,7 +19,8 @@ _SIGN = r"[!-/:-@\[-`{-~]"
 
 
 def filters(own_headers: Iterable[str], *, guard: str = GUARD, body_bytes: int = 0, certificates: bool = False,
-            seconds_to_decide: float = 2.0, max_body_bytes: int = 0, private: Iterable[Shape] = ()) -> list[Shape]:
+            seconds_to_decide: float = 2.0, max_body_bytes: int = 0, private: Iterable[Shape] = (),
+            guard_tells: bool = False) -> list[Shape]:
     """The chain of a request. That of a WebSocket is the same without a bound on its body, which it has not.
 
     Args:
@@ -29,11 +31,20 @@ def filters(own_headers: Iterable[str], *, guard: str = GUARD, body_bytes: int =
         seconds_to_decide: How long the guard may take.
         max_body_bytes: Longest body that passes; 0 for any.
         private: Keeps answers out of shared caches.
+        guard_tells: The guard says how long a stream may last.
     """
     bounding = [bounding_filter(max_body_bytes)] if max_body_bytes else []
-    return [_taking_off(own_headers), _asking(guard, body_bytes, certificates, seconds_to_decide), *bounding, *private,
+    asking = _asking(guard, body_bytes, certificates, seconds_to_decide, guard_tells)
+    return [_taking_off(own_headers), asking, *bounding, *private,
             {"name": "envoy.filters.http.router",
              "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", suppress_envoy_headers=True)}]
+
+
+def before_routes() -> list[Shape]:
+    """What is taken off before a route is chosen: no client says how long a stream lasts."""
+    return [{"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": typed(
+        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=[{"remove": LASTING}])}]
 
 
 def _taking_off(own_headers: Iterable[str]) -> Shape:
@@ -64,7 +75,7 @@ def _off(expression: str) -> Shape:
     return {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": expression}}}}
 
 
-def _asking(guard: str, body_bytes: int, certificates: bool, patience: float) -> Shape:
+def _asking(guard: str, body_bytes: int, certificates: bool, patience: float, guard_tells: bool) -> Shape:
     more: Shape = {}
     if body_bytes:
         # A body that fills this counts as one that was cut, even when it ends there.
@@ -72,5 +83,7 @@ def _asking(guard: str, body_bytes: int, certificates: bool, patience: float) ->
                                      "pack_as_bytes": True}
     return {"name": "envoy.filters.http.ext_authz", "typed_config": typed(
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", transport_api_version="V3", failure_mode_allow=False,
-        status_on_error={"code": "ServiceUnavailable"}, include_peer_certificate=certificates, encode_raw_headers=True,
+        status_on_error={"code": "ServiceUnavailable"},
+        clear_route_cache=guard_tells,  # how long a stream may last is read where the route is chosen
+        include_peer_certificate=certificates, encode_raw_headers=True,
         grpc_service={"envoy_grpc": {"cluster_name": guard}, "timeout": seconds(patience)}, **more)}

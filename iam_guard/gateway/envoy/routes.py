@@ -15,6 +15,8 @@ _DISGUISED = ".*%(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE]).*"
 _FORWARDED, _FORWARDED_HOST = "forwarded", "x-forwarded-host"
 #: By it Envoy tells the guard which upstream it has chosen. The guard has it taken off again, like any such name.
 UPSTREAM = "x-guard-upstream"
+#: By it the guard tells Envoy how long a WebSocket or a stream may last: Envoy counts it as that of gRPC.
+LASTING = "grpc-timeout"
 #: Another server is asked while none has had a byte of the request: it cannot have done anything yet (threat G08).
 _RETRIED = "connect-failure,reset-before-request"
 
@@ -34,9 +36,12 @@ def route_table(settings: GatewaySettings, secret: Iterable[str], clusters: Mapp
     def made(rule: RouteRule) -> Shape:
         upstream = settings.upstreams[rule.upstream]
         forwarded = (_FORWARDED,) if guard_tells else (_FORWARDED, _FORWARDED_HOST)
-        removed = (*forwarded, *(() if upstream.credentials else withheld))
-        more = {"typed_per_filter_config": {"envoy.filters.http.header_mutation": _told(rule)}} if guard_tells else {}
-        return {**_route(rule, upstream, clusters[rule.upstream]), "request_headers_to_remove": [*removed], **more}
+        removed = (*forwarded, *((LASTING,) if guard_tells else ()), *(() if upstream.credentials else withheld))
+        made = _route(rule, upstream, clusters[rule.upstream])
+        if guard_tells:
+            made["typed_per_filter_config"] = {"envoy.filters.http.header_mutation": _told(rule)}
+            made["route"]["max_stream_duration"] = {"grpc_timeout_header_max": "0s"}  # as it is told, however long
+        return {**made, "request_headers_to_remove": [*removed]}
 
     hosts: dict[str, list[RouteRule]] = {}
     for rule in settings.rules:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
 from iam_guard.gateway.assertion import Assertions
-from iam_guard.gateway.envoy.routes import UPSTREAM
+from iam_guard.gateway.envoy.routes import LASTING, UPSTREAM
 from iam_guard.gateway.passing import came_from
 from iam_guard.guard import InformedCaller
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
-_CHOSEN = UPSTREAM.encode()
+_CHOSEN, _LASTING = UPSTREAM.encode(), LASTING.encode()
+#: The most that eight digits say, which is how many there may be.
+_MOST = 99_999_999
 
 
 class Telling:
@@ -21,10 +25,15 @@ class Telling:
     Args:
         assertions: Makes signed statements; ``None`` for none.
         header: What those stand in.
+        ends: WebSockets and streams of events end with the session of the caller.
+        clock: Seconds since the epoch.
     """
 
-    def __init__(self, assertions: Assertions | None = None, header: str = "") -> None:
+    def __init__(self, assertions: Assertions | None = None, header: str = "", *, ends: bool = True,
+                 clock: Callable[[], float] = time.time) -> None:
         self._assertions = assertions
+        self._ends = ends
+        self._clock = clock
         self._header = header.lower().encode("ascii")
 
     def __call__(self, caller: InformedCaller, original: Any) -> Fields:
@@ -41,6 +50,9 @@ class Telling:
         fields = came_from(caller.request) if caller.request is not None else []
         if self._assertions is not None:
             fields += self._statement(self._assertions, caller, original)
+        until = caller.principal.expires_at
+        if self._ends and until is not None and _lasts(original):
+            fields.append((_LASTING, _duration(until - self._clock())))
         return tuple(fields)
 
     def _statement(self, assertions: Assertions, caller: InformedCaller, original: Any) -> Fields:
@@ -50,3 +62,15 @@ class Telling:
             return ()
         (upstream,) = chosen
         return ((self._header, assertions.statement(caller.principal, unquote(upstream.decode("ascii")))),)
+
+
+def _lasts(original: Any) -> bool:
+    """Whether it is for something that may last: a WebSocket, or events (server-sent events say so in ``Accept``)."""
+    return original.websocket or any(name == b"accept" and b"text/event-stream" in value.lower()
+                                     for name, value in original.headers)
+
+
+def _duration(seconds: float) -> bytes:
+    """In milliseconds, or seconds where those are too many."""
+    milliseconds = max(1, int(seconds * 1000))
+    return b"%dm" % milliseconds if milliseconds <= _MOST else b"%dS" % min(milliseconds // 1000, _MOST)

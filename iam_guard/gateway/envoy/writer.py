@@ -12,7 +12,7 @@ from functools import partial
 from iam_guard.asgi.listening import Address, read_address
 from iam_guard.errors import ConfigurationError, Fault
 from iam_guard.gateway.envoy.clusters import guard_cluster, upstream_cluster, versioned
-from iam_guard.gateway.envoy.filters import filters
+from iam_guard.gateway.envoy.filters import before_routes, filters
 from iam_guard.gateway.envoy.privacy import privacy_filter
 from iam_guard.gateway.envoy.refusing import not_done
 from iam_guard.gateway.envoy.routes import route_table
@@ -138,6 +138,7 @@ def _manager(settings: GatewaySettings, around: Surroundings, clusters: Mapping[
     limits, tls = settings.limits, settings.tls
     private = [privacy_filter(around.decision, around.vary)] if around.decision else []
     chain = partial(filters, around.own_headers, guard=guard, body_bytes=around.body_bytes, private=private,
+                    guard_tells=around.guard_tells,
                     certificates=bool(tls and tls.client_ca_file))
     return typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -155,6 +156,7 @@ def _manager(settings: GatewaySettings, around: Surroundings, clusters: Mapping[
         common_http_protocol_options={"idle_timeout": seconds(limits.keep_seconds),
                                       "headers_with_underscores_action": "DROP_HEADER"},
         upgrade_configs=[{"upgrade_type": "websocket", **({"filters": chain()} if limits.max_body_bytes else {})}],
+        early_header_mutation_extensions=before_routes() if around.guard_tells else [],
         route_config=route_table(settings, around.secret, clusters, guard_tells=around.guard_tells),
         http_filters=chain(max_body_bytes=limits.max_body_bytes))
 

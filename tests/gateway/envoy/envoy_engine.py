@@ -57,6 +57,9 @@ class Talkative(App):
         if scope["path"].endswith("/said"):
             await _say_back(scope, receive, send)
             return
+        if scope["path"] == "/documents/events":
+            await _tell_events(receive, send)
+            return
         if scope["path"] == "/documents/slow":
             self.seen.append({"target": "/documents/slow"})
             await asyncio.to_thread(self.go_on.wait)
@@ -68,6 +71,17 @@ async def _say_back(scope: Any, receive: Any, send: Any) -> None:
     fields = [(name.encode(), value.encode()) for name, value in parse_qsl(scope["query_string"].decode())]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _tell_events(receive: Any, send: Any) -> None:
+    """Tell events (server-sent events) until somebody leaves."""
+    while (await receive()).get("more_body"):
+        pass
+    left = asyncio.ensure_future(receive())
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    while not left.done():
+        await send({"type": "http.response.body", "body": b"data: more\n\n", "more_body": True})
+        await asyncio.wait({left}, timeout=0.05)
 
 
 class Engine:
