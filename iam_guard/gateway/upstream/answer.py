@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from iam_guard.engine.memo import Memo
 from iam_guard.gateway.upstream.errors import UpstreamBrokenError, UpstreamError
 from iam_guard.gateway.upstream.fields import NAMES_NOTHING, Fate, Fields, Passage, answer_passage, without_named
 
@@ -18,6 +19,8 @@ HIGH_WATER = 262_144
 CHUNKED = -1
 UNTIL_CLOSED = -2
 _BODILESS = frozenset({204, 304})
+#: Heads of answers that are remembered, and how long they are at most.
+_HEADS, LONGEST_KNOWN = 256, 2048
 
 
 class Answer:
@@ -107,11 +110,31 @@ class Answer:
             raise self.error
 
 
+class KnownHead(NamedTuple):
+    """The head of an answer that was read before.
+
+    Attributes:
+        status: Of the answer.
+        fields: Header for the client.
+        length: Of the body.
+    """
+
+    status: int
+    fields: Sequence[tuple[bytes, bytes]]
+    length: int
+
+
 class AnswerReader:
-    """Makes the head of an answer out of raw fields."""
+    """Makes the head of an answer out of raw fields.
+
+    Attributes:
+        known: Heads that were read before, by their bytes. Servers say the same for most of a second; what stands in a
+            head follows from its bytes, so it need not be read again.
+    """
 
     def __init__(self) -> None:
         self._passage: Passage = answer_passage()
+        self.known: Memo[bytes, KnownHead] = Memo(_HEADS)
 
     def read(self, answer: Answer, status: int, raw: Fields) -> None:
         """Fill in the head.
@@ -135,6 +158,16 @@ class AnswerReader:
             answer.raw = raw
         answer.fields = without_named(kept, connection) if connection else kept
         answer.status = status
+
+    def remember(self, head: bytes, answer: Answer) -> None:
+        """Remember a head that was read, if everything in it counts for each answer that has the same.
+
+        Args:
+            head: Its bytes, with the empty line.
+            answer: What was read; to a request that would have got a body.
+        """
+        if answer.length >= 0 and answer.status not in _BODILESS and len(head) <= LONGEST_KNOWN:
+            self.known.keep(head, KnownHead(answer.status, answer.fields, answer.length))
 
     def trailers(self, raw: Fields) -> Fields:
         """The trailer fields that may pass: none that belongs into a header (RFC 9110 section 6.5.1)."""

@@ -17,6 +17,7 @@ from iam_guard.gateway.upstream.answer import CHUNKED, HIGH_WATER, UNTIL_CLOSED,
 from iam_guard.gateway.upstream.errors import UpstreamBrokenError
 from iam_guard.gateway.upstream.fields import Fields
 
+_END = b"\r\n\r\n"
 _MOST_INTERIM = 16
 _SWITCHED = 101
 _VERSIONS = frozenset({"1.0", "1.1"})
@@ -140,7 +141,7 @@ class Connection(asyncio.Protocol):
             answer.put(data)
         elif self._left:
             self._count(answer, data)
-        else:
+        elif answer.status or self._head_bytes or not self._knows(answer, data):
             self._parse(answer, data)
         if answer.size > HIGH_WATER and not answer.complete and not self.transport.is_closing():
             self.transport.pause_reading()
@@ -179,7 +180,31 @@ class Connection(asyncio.Protocol):
 
     # Reading.
 
+    def _knows(self, answer: Answer, data: bytes) -> bool:
+        """Take an answer whose head was read before; the parser, which is at rest, does not hear of it."""
+        end = data.find(_END) + len(_END)
+        known = None if answer.bodiless or answer.switches else self._reader.known.get(data[:end])
+        if known is None:
+            return False
+        answer.status, answer.fields, answer.length = known
+        self._keep = True
+        if len(data) - end == answer.length:
+            if answer.length:
+                answer.put(data[end:])
+            self._complete(answer)
+        else:
+            self._left = answer.length
+            self._count(answer, data[end:])
+        return True
+
+    def _remember(self, answer: Answer, data: bytes) -> None:
+        """Remember the head that *data* begins with, where it ends where the parser saw its end."""
+        end = data.find(_END) + len(_END)
+        if len(data) - end == answer.got:
+            self._reader.remember(data[:end], answer)
+
     def _parse(self, answer: Answer, data: bytes) -> None:
+        first = not self._head_bytes
         if not answer.status:
             self._head_bytes += len(data)
         try:
@@ -191,6 +216,8 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, UpstreamBrokenError) as error:
             self._break(answer, error)
             return
+        if first and answer.status and self._keep and not self._interim and not answer.bodiless:
+            self._remember(answer, data)
         if answer.status and not answer.complete:
             self._see_the_end(answer)
 
