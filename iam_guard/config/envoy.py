@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,7 @@ import yaml
 
 from iam_guard.asgi.listening import Address, read_address
 from iam_guard.asgi.types import Receive, Scope, Send
-from iam_guard.config.gateway import checked_section, gateway_section, guard_settings, watched_files
+from iam_guard.config.gateway import checked_section, gateway_section, guard_settings, metrics_maker, watched_files
 from iam_guard.config.place import Origin
 from iam_guard.config.settings import Settings, load_settings
 from iam_guard.config.wiring import Wiring
@@ -158,11 +159,13 @@ def _version(checked: Checked, delivery: Delivery, socket: Path, workers: int) -
     settings, section, wiring, assertions = checked
     header = section.assertion.header if section.assertion else ""
     telling = Telling(assertions, header, ends=settings.values.streams.end)
-    asker = Asker(wiring.judge(), settings.values.caller_headers, wiring.edge, telling)
+    judge = wiring.judge()
+    asker = Asker(judge, settings.values.caller_headers, wiring.edge, telling)
     door = GrpcServer(Checks(asker, lambda: wiring.refresher.is_ready), GrpcDoor(f"unix:{socket}"))
     config = envoy_config(section, _around(checked, Address(path=str(socket)), workers=workers, version=socket.stem))
     return Version(section, _serves_nobody, lambda: wiring.refresher.is_ready,
-                   assertions.jwks if assertions else None, watched_files(settings, section), config=config,
+                   assertions.jwks if assertions else None, watched_files(settings, section),
+                   lambda: Counter(judge.counts), metrics_maker(wiring), config=config,
                    guard=(wiring.authenticator, *wiring.parts, door), delivery=delivery)
 
 

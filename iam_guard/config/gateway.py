@@ -93,14 +93,14 @@ def make_gateway(settings: Settings, *, clock: Callable[[], float] = time.time) 
     guarded = replace(wiring, parts=(*wiring.parts, *checks))
     door = guarded.middleware(app)
     return Loaded(section, door, lambda: wiring.refresher.is_ready, assertions.jwks if assertions else None,
-                  watched_files(settings, section), lambda: door.counts, _metrics_maker(wiring))
+                  watched_files(settings, section), lambda: door.counts, metrics_maker(wiring))
 
 
 class _Keys(NamedTuple):
     key_sources: Mapping[str, KeySource]
 
 
-def _metrics_maker(wiring: Wiring) -> Callable[[Counted], ASGIApp] | None:
+def metrics_maker(wiring: Wiring) -> Callable[[Counted], ASGIApp] | None:
     """What makes answers to scrapers, where the library of an extra is there."""
     try:
         from iam_guard.metrics import GuardMetrics, metrics_app

@@ -17,9 +17,10 @@ from iam_guard.errors import ConfigurationError, Fault, UnavailableError
 from iam_guard.gateway.envoy.process import EnvoyProcess
 from iam_guard.gateway.envoy.version import Version
 from iam_guard.gateway.patience import ConnectionRules
-from iam_guard.gateway.reload import Generation, Reloading
+from iam_guard.gateway.reload import Generation, Loaded, Reloading
 from iam_guard.gateway.settings import GatewaySettings
 from iam_guard.gateway.status import StatusApp
+from iam_guard.gateway.tally import Tally
 
 _LOOK_SECONDS = 0.5
 _STATUS_GRACE = 1
@@ -37,7 +38,8 @@ class EnvoyEngine:
 
     def __init__(self, load: Callable[[], Version], first: Version, process: EnvoyProcess,
                  status: socket.socket | None) -> None:
-        self._gateway = Reloading(Generation(first), lambda: self._compatible(load()))
+        self._gateway = Reloading(Generation(first), lambda: self._compatible(load()), self._taken)
+        self._tally = Tally(first.counts)
         self._process = process
         self._status = status
         limits = first.settings.limits
@@ -84,9 +86,12 @@ class EnvoyEngine:
             await self._gateway.close()
 
     def _status_config(self) -> uvicorn.Config:
-        return uvicorn.Config(StatusApp(self._gateway, self._rules), interface="asgi3", lifespan="off", ws="none",
-                              log_config=None, access_log=False, proxy_headers=False, server_header=False,
+        return uvicorn.Config(StatusApp(self._gateway, self._rules, self._tally), interface="asgi3", lifespan="off",
+                              ws="none", log_config=None, access_log=False, proxy_headers=False, server_header=False,
                               timeout_graceful_shutdown=_STATUS_GRACE)
+
+    def _taken(self, fresh: Loaded) -> None:
+        self._tally.follow(fresh.counts, fresh.linger_seconds)
 
     def _compatible(self, fresh: Version) -> Version:
         refuse_lasting(self._settings, fresh.settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
 import socket
 import threading
@@ -127,6 +128,19 @@ def test_a_change_of_the_route_map_counts(engine: Engine) -> None:
     routes.write_text(ROUTES)
     wait_for(lambda: engine.reloads()["done"] > done, "the map from before is in use")
     assert get(engine, "/new") == 403
+
+
+def test_what_was_counted_stays_counted(engine: Engine) -> None:
+    def allowed() -> float:
+        told = engine.status("/metrics").body.decode()
+        return float(re.search(r'^iam_guard_decisions_total\{[^}]*decision="allow"[^}]*\} (\S+)', told, re.M)[1])  # type: ignore[index]
+
+    before = allowed()
+    assert get(engine, "/documents/1") == 200
+    assert allowed() == before + 1
+    rewrite(engine)
+    assert get(engine, "/documents/1") == 200
+    assert allowed() == before + 2
 
 
 def test_a_hangup_reloads(engine: Engine) -> None:
