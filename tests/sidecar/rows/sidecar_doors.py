@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import sidecar_process
+import threat_faults
 from envoy_doors import envoy_file, envoy_running
 from forward_client import free_port
 from forward_proxies import running as proxy_running
@@ -34,15 +38,27 @@ COUNT = 5
 
 
 @contextmanager
-def sidecar(folder: Path, section: dict[str, Any] | None = None, count: int = COUNT,
+def sidecar(folder: Path, section: dict[str, Any] | None = None, count: int = COUNT, *, faulty: bool = False,
             **sections: Any) -> Iterator[Running]:
-    """Run it until the block ends."""
+    """Run it until the block ends; *faulty*: with a guard that breaks where a resource says so."""
     envoys = {"ext_authz_grpc": {"listen": f"127.0.0.1:{free_port()}"},
               "ext_authz_http": {"listen": f"127.0.0.1:{free_port()}", "described": True}}
     settings = write_world(folder, sidecar=section or {**SIDECAR, **envoys},
                            **{"edge": {"trusted_proxies": ["127.0.0.1"]}, **sections})
-    with sidecar_process.running(settings, count, **ENVIRONMENT) as found:
-        yield found
+    if not faulty:
+        with sidecar_process.running(settings, count, **ENVIRONMENT) as found:
+            yield found
+        return
+    process = subprocess.Popen(
+        [sys.executable, threat_faults.__file__, "sidecar", "--config", str(settings)], cwd=sidecar_process.ROOT,
+        text=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, **ENVIRONMENT, "THREAT_FOLDER": str(folder), "PYTHONPATH": str(sidecar_process.ROOT)})
+    broken = Running(process, folder)
+    try:
+        broken.wait(count)
+        yield broken
+    finally:
+        broken.close()
 
 
 def port_of(found: Running, door: str) -> int:
