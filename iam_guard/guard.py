@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Protocol, TypeVar
 
@@ -46,6 +46,7 @@ _OF_THE_RESOURCE = ("aws:resource", "aws:requesttag/", "aws:tagkeys", "aws:reque
 _OF_THE_CALLER = ("aws:principal", "aws:userid", "aws:username", "aws:tokenissuetime", "aws:multifactorauth",
                   "aws:federatedprovider", "aws:sourceidentity")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 #: Decisions kept with a caller; a long stream may ask any number of questions.
 _KEPT_DECISIONS = 100
 #: Seconds for which a request keeps to the policies it began with when there are newer ones. Together with the time
@@ -165,10 +166,14 @@ class Guard:
             resource_policy: The resource's own policy, where the service looked it up.
             resource_account: Who owns the resource; empty means the account in its ARN.
         """
-        question = Question(action, resource, context, resource_policy, resource_account)
+        return self.answer(principal, Question(action, resource, context, resource_policy, resource_account))
+
+    def answer(self, principal: Principal, question: Question) -> Decision:
+        """What :meth:`authorize` does, for whoever has the question in its full form."""
+        caller = current_caller.get()
         try:
-            policies = self._held_policies()
-            known = self._known_context(policies, principal, current_caller.get(), self._clock())
+            policies, now = self._held_policies(caller), self._clock()
+            known = self._known_context(policies, principal, caller, now)
         except Exception as error:
             return self._undecided(principal, question, error)
         return self._decide(policies, principal, question, known)
@@ -194,11 +199,51 @@ class Guard:
         caller.hold = Hold(self, policies, now)
         return [self._decide(policies, caller.principal, question, known) for question in questions]
 
+    def begin_again(self, caller: Caller, questions: Sequence[Question], before: Caller) -> list[Decision]:
+        """What :meth:`begin` says about the same questions of the same principal, with the same request.
+
+        They are decided anew as soon as anything that counts is not the same any more: the policies or the second. Each
+        decision is a new one, with its own id and record.
+
+        Args:
+            caller: The current caller; gets the hold.
+            questions: See :meth:`begin`.
+            before: The one that asked before; remembers what was decided.
+        """
+        hold = self._same_hold(before)
+        if hold is None:
+            decisions = self.begin(caller, questions)
+            before.hold, before.decisions = caller.hold, list(decisions)
+            return decisions
+        caller.hold = hold
+        started = perf_counter() if self._log is not None else 0.0
+        return [self._finished(Decision(one.verdict, one.reason_type, one.request, one.policies, one.statement,
+                                        one.level), started) for one in before.decisions]
+
+    def _same_hold(self, before: Caller) -> Hold | None:
+        """A hold of now, when everything that was decided for a caller would be decided now, every bit of it."""
+        hold, principal = before.hold, before.principal
+        if hold is None or hold.by is not self or principal.mfa_at is not None:
+            return None
+        try:
+            policies, now = self.policies, self._clock()
+        except Exception:
+            return None  # begin() says why
+        if policies is not hold.policies or now.second != hold.since.second or abs(now - hold.since) >= _SECOND:
+            return None
+        if principal.expires_at is not None and (now - _EPOCH).total_seconds() >= principal.expires_at:
+            return None
+        for one in before.decisions:
+            if one.verdict is not Verdict.ALLOWED:
+                return None
+        return Hold(self, policies, now)
+
     def answers(self, principal: Principal, questions: Sequence[Question]) -> list[Decision]:
         """What :meth:`authorize_many` does, for whoever has questions in their full form."""
+        caller = current_caller.get()
         try:
-            policies = self._held_policies()
-            known = self._known_context(policies, principal, current_caller.get(), self._clock())
+            policies, now = self._held_policies(caller), self._clock()
+            known = self._known_context(policies, principal, caller, now)
         except Exception as error:
             return [self._undecided(principal, question, error) for question in questions]
         return [self._decide(policies, principal, question, known) for question in questions]
@@ -296,8 +341,9 @@ class Guard:
         Raises:
             UnavailableError: there are no policies, or the caller's session has expired.
         """
-        policies = self._held_policies()
-        return policies, self._known_context(policies, principal, current_caller.get(), self._clock())
+        caller = current_caller.get()
+        policies = self._held_policies(caller)
+        return policies, self._known_context(policies, principal, caller, self._clock())
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -339,10 +385,9 @@ class Guard:
 
     # How an answer is made
 
-    def _held_policies(self) -> PolicySet:
+    def _held_policies(self, caller: Caller | None) -> PolicySet:
         """What the current request keeps to, else the newest; none at all when those are too old to be used."""
         newest = self.policies
-        caller = current_caller.get()
         hold = None if caller is None else caller.hold
         if hold is None or hold.policies is newest or hold.by is not self:
             return newest
@@ -352,17 +397,20 @@ class Guard:
                        now: datetime) -> dict[str, str | tuple[str, ...]]:
         """What the principal, the request and the clock say; the same for every question asked at once."""
         known = self._of_principal(policies, principal)
-        known = {**known, **caller.context} if caller is not None and caller.principal is principal else {**known}
         epoch = (now - _EPOCH).total_seconds()  # as timestamp() would say, for a third of its price
         if principal.expires_at is not None and epoch >= principal.expires_at:
             raise UnavailableError("the caller's session has expired")
-        if principal.mfa_at is not None:
-            known["aws:multifactorauthage"] = str(max(0, int(epoch - principal.mfa_at)))
         second = int(epoch)
         if second != self._second[0]:
             self._second = (second, f"{now.astimezone(UTC).isoformat()[:19]}Z", str(second))
-        _, known["aws:currenttime"], known["aws:epochtime"] = self._second
-        return known
+        _, instant, number = self._second
+        if caller is not None and caller.principal is principal:
+            found = {**known, **caller.context, "aws:currenttime": instant, "aws:epochtime": number}
+        else:
+            found = {**known, "aws:currenttime": instant, "aws:epochtime": number}
+        if principal.mfa_at is not None:
+            found["aws:multifactorauthage"] = str(max(0, int(epoch - principal.mfa_at)))
+        return found
 
     def _of_principal(self, policies: PolicySet, principal: Principal) -> dict[str, str | tuple[str, ...]]:
         """The principal's own keys, remembered as long as the same policies decide; not to be changed."""

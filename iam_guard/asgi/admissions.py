@@ -2,8 +2,8 @@
 
 What a head says and whose credential it carries follows from its bytes and from the peer, so both are remembered for
 the rest of the second. Everything that can change in it is looked at each time: the credential by whoever accepted it,
-the policies and the clock by the guard, which decides anew. Denials are never remembered, nor is a credential that is
-good for one request only.
+the policies and the clock by the guard, which decides anew when they are not the same. Denials are never remembered,
+nor is a credential that is good for one request only.
 """
 
 from __future__ import annotations

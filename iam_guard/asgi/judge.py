@@ -172,8 +172,10 @@ class Judge:
         return self._begun(caller, questions, request)
 
     def _begun(self, caller: InformedCaller, questions: Sequence[Question],
-               request: HTTPRequest) -> Admission | Denial:
-        caller.decisions = self._guard.begin(caller, questions)
+               request: HTTPRequest, before: InformedCaller | None = None) -> Admission | Denial:
+        guard = self._guard
+        caller.decisions = (guard.begin(caller, questions) if before is None
+                            else guard.begin_again(caller, questions, before))
         for decision in caller.decisions:
             if decision.verdict is not Verdict.ALLOWED:
                 return self.denials.of_error(AccessDeniedError(decision), request)
@@ -184,7 +186,8 @@ class Judge:
         """Judge a request that is the same, byte for byte, as one that was admitted a moment ago.
 
         What it says and who sent it need not be read again, as long as the credential counts, which is the matter of
-        who calls this. Whether it may is decided anew, counted and recorded like any other decision.
+        who calls this. Whether it may is decided anew, unless the policies and the second are the same; either way it
+        is counted and recorded like any other decision.
 
         Args:
             admission: What the request was given before; it asked at least one question.
@@ -196,7 +199,7 @@ class Judge:
         if request is None:
             raise ConfigurationError(Fault("a caller was let in without a request"))
         try:
-            return self._begun(caller, admission.questions, request)
+            return self._begun(caller, admission.questions, request, known)
         except Exception as error:
             _logger.exception("a request is denied because of an error")
             return self.denials.of_error(error, request)

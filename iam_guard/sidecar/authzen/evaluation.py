@@ -125,7 +125,7 @@ class Evaluation:
         asking = self._questions.about(asked, attachments)
         if asking is None:
             return None
-        [decision] = self._guard.answers(asking.who, [asking.question])
+        decision = self._guard.answer(asking.who, asking.question)
         if decision.error:
             raise UnavailableError(decision.error)
         if decision.policies.attachments is not attachments:
