@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from iam_guard.asgi.listening import Address
 from iam_guard.asgi.reload import Generation, Reloading, stamp
+from iam_guard.asgi.signals import heeding_signals
 from iam_guard.asgi.sockets import Sockets
 from iam_guard.errors import UnavailableError
 from iam_guard.sidecar.ledger import Told
@@ -69,8 +69,7 @@ class Alone:
             closing.push_async_callback(station.close)
             closing.callback(self._sockets.keep, ())  # whoever comes later is refused, and does not wait in vain
             await station.follow(self._sockets.all)
-            closing.enter_context(signals({signal.SIGTERM: self._stop.set, signal.SIGINT: self._stop.set,
-                                           signal.SIGHUP: self._wanted.set}))
+            closing.enter_context(heeding_signals(self._stop, self._wanted))
             on_ready(self._sockets.bound())
             await self._follow(reloading, station)
 
@@ -99,19 +98,6 @@ class Alone:
         if self._reloading is not None:
             fresh.refuse_after(self._reloading.generation.loaded)
         opened(self._sockets, fresh)
-
-
-@contextlib.contextmanager
-def signals(meanings: dict[signal.Signals, Callable[[], object]]) -> Iterator[None]:
-    """Give signals a meaning while the context lasts."""
-    loop = asyncio.get_running_loop()
-    for number, act in meanings.items():
-        loop.add_signal_handler(number, act)
-    try:
-        yield
-    finally:
-        for number in meanings:
-            loop.remove_signal_handler(number)
 
 
 async def first_of(seconds: float, *events: asyncio.Event) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -14,8 +13,9 @@ from typing import Any
 
 from iam_guard.asgi.listening import Address
 from iam_guard.asgi.reload import Generation, Reloading, ReloadStatus, told
+from iam_guard.asgi.signals import cancelled, heeding_signals
 from iam_guard.errors import UnavailableError
-from iam_guard.sidecar.alone import first_of, signals
+from iam_guard.sidecar.alone import first_of
 from iam_guard.sidecar.hub import ASK_SECONDS
 from iam_guard.sidecar.ledger import Report, Told
 from iam_guard.sidecar.loaded import Sidecar
@@ -64,8 +64,7 @@ class Colleague:
         """
         async with contextlib.AsyncExitStack() as closing:
             closing.callback(self._let_go, ())
-            closing.enter_context(signals({signal.SIGTERM: self._stop.set, signal.SIGINT: self._stop.set,
-                                           signal.SIGHUP: lambda: None}))
+            closing.enter_context(heeding_signals(self._stop, asyncio.Event()))  # SIGHUP is the parent's matter
             first = await asyncio.to_thread(self._load, text, self)
             reloading = Reloading(Generation(first), lambda: first)
             closing.push_async_callback(reloading.close)
@@ -76,7 +75,7 @@ class Colleague:
             await station.follow(self._sockets)
             self._listen(reloading)
             working = asyncio.create_task(self._do(reloading, station))
-            closing.push_async_callback(_cancelled, working)
+            closing.push_async_callback(cancelled, working)
             self._connection.send(("ready",))
             while not self._stop.is_set():
                 await first_of(_FOREVER, self._stop, station.failed)
@@ -189,9 +188,3 @@ class Colleague:
         waiting = self._asked.get(number)
         if waiting is not None and not waiting.done():
             waiting.set_result(Told(reports, settings, silent))
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

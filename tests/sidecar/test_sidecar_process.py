@@ -24,6 +24,7 @@ from sidecar_process import (
     running,
     token,
     unix_client,
+    wait_until,
     world,
 )
 
@@ -174,6 +175,35 @@ def test_an_issuer_that_was_never_reached_leaves_it_unready(tmp_path: Path) -> N
     with running(world(tmp_path, SETTINGS.replace("edge:", f"{issuer}edge:"))) as found, httpx.Client() as client:
         answer = client.get(f"{found.url('control')}/readyz")
         assert (answer.status_code, answer.json()) == (503, {"missing": ["keys"]})
+
+
+def test_a_revocation_list_that_is_stale_leaves_it_unready_as_it_leaves_everybody_out(tmp_path: Path) -> None:
+    listed = "revocations: {file: revoked.json, poll_seconds: 0.05, max_unsynced: 0.5}\nedge:"
+    settings = world(tmp_path, SETTINGS.replace("edge:", listed))
+    revoked = tmp_path / "revoked.json"
+    revoked.write_text("{}")
+    with running(settings) as found, httpx.Client(timeout=PATIENCE) as client:
+        def readiness() -> tuple[int, object]:
+            answer = client.get(f"{found.url('control')}/readyz")
+            return answer.status_code, answer.json()
+
+        def asked() -> int:
+            return client.get(f"{found.url('forward')}/forward-auth/nginx",
+                              headers=nginx_call(**bearer("ann"))).status_code
+
+        assert (readiness(), asked()) == ((200, {}), 200)
+        revoked.unlink()
+        wait_until(lambda: readiness() == (503, {"missing": ["revocations"]}), "it is not ready")
+        assert asked() == 503
+        revoked.write_text("{}")
+        wait_until(lambda: readiness() == (200, {}), "it is ready again")
+        assert asked() == 200
+
+
+def test_a_revocation_list_that_was_never_read_keeps_it_from_starting(tmp_path: Path) -> None:
+    settings = world(tmp_path, SETTINGS.replace("edge:", "revocations: revoked.json\nedge:"))
+    with pytest.raises(AssertionError, match="the revocations cannot be read"), running(settings):
+        pass
 
 
 def test_unix_sockets_need_no_addresses_of_proxies(tmp_path: Path) -> None:
