@@ -55,24 +55,25 @@ LINE = Family(scheme=b"x-forwarded-proto", host=b"x-forwarded-host", client=b"x-
               upgrade=b"x-forwarded-upgrade")
 
 
-def told(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> Mapping[bytes, bytes]:
+def told(headers: Iterable[tuple[bytes, bytes]], index: Mapping[bytes, bytes],
+         names: frozenset[bytes]) -> Mapping[bytes, bytes]:
     """The values of a family's headers, each of which occurs once at most.
 
     A spelling with underscores is another header: no proxy writes it, so a client did.
 
     Args:
         headers: Of the proxy's call, with names in lower case.
+        index: The same by name, the last of each.
         names: Which to read.
 
     Raises:
         RequestRefusedError: one occurs twice, so that it has two meanings.
     """
-    found: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name in names:
-            if name in found:
-                raise unclear(f"{name.decode()} was sent twice")
-            found[name] = value.strip()
+    found = {name: index[name].strip() for name in names if name in index}
+    seen = [name for name, _ in headers if name in found]
+    if len(seen) > len(found):
+        twice = next(name for name in seen if seen.count(name) > 1)
+        raise unclear(f"{twice.decode()} was sent twice")
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from iam_guard.errors import RequestRefusedError
@@ -38,7 +38,8 @@ class Reader:
         self._edge = edge
         self._family = family = door.family
         self._names = family.names if door.told_upgrades == "header" else family.names - {family.upgrade}
-        self._plain = edge.harmless - _OF_THE_CALL - _CERTIFICATES
+        self._plain = edge.harmless - _OF_THE_CALL - _CERTIFICATES - self._names
+        self._decided = self._plain | self._names | _OF_THE_CALL  # names that need no second look
 
     def read(self, scope: Mapping[str, Any]) -> OriginalRequest:
         """The client's request.
@@ -51,17 +52,25 @@ class Reader:
                 of a proxy that is set up wrongly is denied.
         """
         door, family = self._door, self._family
-        headers = tuple([(name.lower(), value) for name, value in scope["headers"]])
-        found = told(headers, self._names)
-        method, target = _line(scope, door, found, headers)
+        headers = _lowered(scope["headers"])
+        index = dict(headers)
+        found = told(headers, index, self._names)
+        method, target = _line(scope, door, found, index)
         scheme, host, target = _origin(family, found, target)
-        websocket = _is_websocket(scope, door, found, headers)
+        websocket = _is_websocket(scope, door, found, headers, index)
         if websocket and (method != "GET" or _count(headers, b"sec-websocket-key") != 1):
             raise unclear("an upgrade to a WebSocket is incomplete")
         peer, named = self._peer(scope, found)
-        plain = self._plain
-        kept = tuple([field for field in headers if field[0] in plain or self._is_the_clients(field[0])])
-        return OriginalRequest(method, target, scheme, host.decode("latin-1"), peer, kept + named, websocket=websocket)
+        return OriginalRequest(method, target, scheme, host.decode("latin-1"), peer,
+                               self._of_the_client(headers, index) + named, websocket=websocket)
+
+    def _of_the_client(self, headers: Fields, index: Mapping[bytes, bytes]) -> Fields:
+        """The headers that a client may send, or that this proxy is known to write itself."""
+        plain, others = self._plain, index.keys() - self._decided
+        if not others:
+            return tuple([field for field in headers if field[0] in plain])
+        kept = {name for name in others if self._is_the_clients(name)}
+        return tuple([field for field in headers if field[0] in plain or field[0] in kept])
 
     def _peer(self, scope: Mapping[str, Any], found: Mapping[bytes, bytes]) -> tuple[str, Fields]:
         """Who sent the request, and what has to be said about the client where that is the proxy."""
@@ -72,7 +81,14 @@ class Reader:
         """Whether a header is one that a client may send, or that this proxy is known to write itself."""
         if name in _CERTIFICATES:
             return self._door.certificates
-        return name not in _OF_THE_CALL and name not in self._names and self._edge.keeps(name, False)
+        return self._edge.keeps(name, False)
+
+
+def _lowered(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
+    """The same fields with names in lower case, as servers should have them already."""
+    headers = tuple(fields)
+    names = b"".join([field[0] for field in headers])
+    return headers if names.lower() == names else tuple([(name.lower(), value) for name, value in headers])
 
 
 def _proxy(scope: Mapping[str, Any]) -> str:
@@ -92,11 +108,11 @@ def _named(client: str, edge: EdgeSettings) -> Fields:
 
 
 def _line(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[bytes, bytes],
-          headers: Fields) -> tuple[str, bytes]:
+          index: Mapping[bytes, bytes]) -> tuple[str, bytes]:
     """The method and the target."""
     family = door.family
     if door.request_line:
-        return _own_line(scope, door, headers)
+        return _own_line(scope, door, index)
     method, target = required(found, family.method), required(found, family.target)
     if not _METHOD.fullmatch(method):
         raise unclear(f"{family.method.decode()} is not a method")
@@ -105,9 +121,9 @@ def _line(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[bytes, byt
     return method.decode("ascii"), target
 
 
-def _own_line(scope: Mapping[str, Any], door: ForwardDoor, headers: Fields) -> tuple[str, bytes]:
+def _own_line(scope: Mapping[str, Any], door: ForwardDoor, index: Mapping[bytes, bytes]) -> tuple[str, bytes]:
     """Method and target of the call itself, which nobody may contradict."""
-    if _count(headers, b"x-forwarded-method") or _count(headers, b"x-forwarded-uri"):
+    if b"x-forwarded-method" in index or b"x-forwarded-uri" in index:
         raise unclear("its headers tell another request than its request line")
     target = _rest(scope, door)
     if not target:
@@ -154,13 +170,14 @@ def _client(family: Family, found: Mapping[bytes, bytes], edge: EdgeSettings) ->
     return source
 
 
-def _is_websocket(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[bytes, bytes], headers: Fields) -> bool:
+def _is_websocket(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[bytes, bytes], headers: Fields,
+                  index: Mapping[bytes, bytes]) -> bool:
     """Whether the client asks for a WebSocket.
 
     A proxy that cannot tell may still let the upgrade through, so that the application serves something else than
     was decided: then what a handshake never lacks is reason enough to deny.
     """
-    called = _calls_websocket(scope, headers)
+    called = (b"upgrade" in index or scope["type"] == "websocket") and _calls_websocket(scope, headers)
     match door.told_upgrades:
         case "call":
             return called
@@ -169,7 +186,7 @@ def _is_websocket(scope: Mapping[str, Any], door: ForwardDoor, found: Mapping[by
             if called and not wanted:
                 raise unclear("its call is an upgrade, and its headers tell none")
             return wanted
-    if called or _count(headers, b"sec-websocket-key"):
+    if called or b"sec-websocket-key" in index:
         raise unclear("it may be a WebSocket, of which this door is not told")
     return False
 
