@@ -83,6 +83,7 @@ def upstream_cluster(name: str, upstream: UpstreamSettings, authorities: str, wo
     cluster = upstream_name(name)
     made: Shape = {
         "name": cluster, "type": "STRICT_DNS" if named else "STATIC", "lb_policy": "LEAST_REQUEST",
+        "dns_lookup_family": "ALL",  # a name may have addresses of both families, and a server listen at one
         "connect_timeout": seconds(upstream.connect_seconds),
         "typed_extension_protocol_options": http1(upstream.idle_seconds),
         "load_assignment": _endpoints(cluster, [at(place) for place in places]),

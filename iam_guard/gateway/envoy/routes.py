@@ -19,6 +19,9 @@ UPSTREAM = "x-guard-upstream"
 LASTING = "grpc-timeout"
 #: Another server is asked while none has had a byte of the request: it cannot have done anything yet (threat G08).
 _RETRIED = "connect-failure,reset-before-request"
+#: Further tries at least, since a name may have several addresses; and how often a server is drawn for each, until it
+#: is one that was not tried.
+_TRIES, _DRAWS = 2, 20
 
 
 def route_table(settings: GatewaySettings, secret: Iterable[str], clusters: Mapping[str, str],
@@ -74,10 +77,10 @@ def _route(rule: RouteRule, upstream: UpstreamSettings, cluster: str) -> Shape:
     # How long a whole exchange may take is not bounded: a stream may live for hours while something is said.
     # A try is over when the answer begins, so its bound is that of thinking.
     action: Shape = {"cluster": cluster, "timeout": "0s", "idle_timeout": seconds(upstream.stall_seconds),
-                     "retry_policy": {"retry_on": _RETRIED, "num_retries": max(1, len(upstream.servers) - 1),
+                     "retry_policy": {"retry_on": _RETRIED, "num_retries": max(_TRIES, len(upstream.servers) - 1),
                                       "per_try_timeout": seconds(upstream.head_seconds),
                                       "retry_host_predicate": [_ANOTHER_SERVER],
-                                      "host_selection_retry_max_attempts": len(upstream.servers)}}
+                                      "host_selection_retry_max_attempts": _DRAWS}}
     if upstream.host:
         action["host_rewrite_literal"] = upstream.host
     return {"match": {"path_separated_prefix": path} if path else {"prefix": "/"}, "route": action}

@@ -18,6 +18,9 @@ from forward_client import SECONDS, http_call, socket_call, wait_for
 from forward_world import App
 from sidecar_process import SECRET, bearer, token
 
+from iam_guard.config.envoy import check_envoy
+from iam_guard.errors import ConfigurationError
+
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
@@ -157,12 +160,20 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("gateway", "more", "told"), REFUSED)
-def test_what_envoy_does_not_do_stops_the_start(tmp_path: Path, gateway: dict[str, Any], more: dict[str, Any],
-                                                told: str) -> None:
-    refused = command(write_world(tmp_path, section(8001, 8002) | gateway, **more), "--check")
+def test_what_envoy_does_not_do_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                gateway: dict[str, Any], more: dict[str, Any], told: str) -> None:
+    monkeypatch.setenv("IAM_GUARD_TEST_SECRET", SECRET)
+    with pytest.raises(ConfigurationError) as refused:
+        check_envoy(write_world(tmp_path, section(8001, 8002) | gateway, **more))
+    assert told in str(refused.value)
+    assert "iam-guard.yaml" in str(refused.value)
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
+    refused = command(write_world(tmp_path, section(8001, 8002) | {"gate": 1}), "--check")
     assert refused.returncode == 1
-    assert told in refused.stderr
     assert "iam-guard.yaml" in refused.stderr
+    assert "'gate'" in refused.stderr
 
 
 def test_statements_are_not_signed_for_an_envoy_that_asks_a_sidecar(tmp_path: Path) -> None:

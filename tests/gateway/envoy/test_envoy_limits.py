@@ -23,7 +23,7 @@ def envoy() -> Iterator[Limited]:
         return {"listen": f"127.0.0.1:{port}",
                 "upstreams": {"app": upstream, "patient": {**upstream, "stall_seconds": 60}},
                 "routes": [{"host": "patient.example", "upstream": "patient"}, {"upstream": "app"}],
-                "limits": {"max_body_bytes": MOST, "head_seconds": 0.5, "body_seconds": 2, "keep_seconds": 3,
+                "limits": {"max_body_bytes": MOST, "head_seconds": 0.5, "body_seconds": 1, "keep_seconds": 1,
                            "write_seconds": 0.5, "max_connections": CONNECTIONS}}
 
     with limited(section) as found:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from envoy_engine import READ, Engine, command, section, shop_and_orders, write_world
+from envoy_engine import READ, Engine, section, shop_and_orders, write_world
 from forward_client import http_call, wait_for
+from sidecar_process import SECRET
 
+from iam_guard.config.envoy import check_envoy
 from iam_guard.directory.directory import Directory
 from iam_guard.directory.entities import Settings as DirectorySettings
 from iam_guard.directory.entities import User
 from iam_guard.directory.hiding import KEY_VARIABLE, HiddenSecrets, KeyRing, new_key
 from iam_guard.directory.operations.access_keys import CreateAccessKey
 from iam_guard.directory.port import Note
+from iam_guard.errors import ConfigurationError
 from iam_guard.model import Principal
 from iam_guard.store.urls import open_store
 
@@ -131,12 +135,13 @@ def test_a_signature_counts_once_across_a_reload(engine: Engine, key: dict[str, 
     ({"signed_chunks": True}, "Envoy cannot take a body out of signed chunks"),
     ({"held_bytes": 2_097_153}, "Envoy hands over no more of a body")])
 def test_what_cannot_be_seen_is_refused_at_the_start(key: dict[str, Any], rule: dict[str, Any], told: str,
-                                                     tmp_path_factory: pytest.TempPathFactory) -> None:
+                                                     tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IAM_GUARD_TEST_SECRET", SECRET)
     made = settings(key["store"])
     made["signed_requests"] |= rule
-    refused = command(write_world(tmp_path_factory.mktemp("rules"), section(8001, 8002), **made), "--check")
-    assert refused.returncode == 1
-    assert told in refused.stderr
+    with pytest.raises(ConfigurationError) as refused:
+        check_envoy(write_world(tmp_path, section(8001, 8002), **made))
+    assert told in str(refused.value)
 
 
 def test_where_nothing_is_forwarded_a_body_that_was_signed_is_not_let_in(key: dict[str, Any]) -> None:
