@@ -39,6 +39,15 @@ def test_the_examples_of_the_rfc_are_read(blocks: list[str]) -> None:
     assert [unpacker.fields(bytes.fromhex(block)) for block in blocks] == REQUESTS
 
 
+def test_a_list_with_long_values_is_read() -> None:
+    """RFC 7541, appendix C.6.1."""
+    block = ("488264025885aec3771a4b6196d07abe941054d444a8200595040b8166e082a62d1bff"
+             "6e919d29ad171863c78f0b97c8e9ae82ae43d3")
+    assert Unpacker().fields(bytes.fromhex(block)) == [
+        (b":status", b"302"), (b"cache-control", b"private"), (b"date", b"Mon, 21 Oct 2013 20:13:21 GMT"),
+        (b"location", b"https://www.example.com")]
+
+
 @pytest.mark.parametrize("block", ["80", "c0", "ff", "ffffffffffff", "00", "0003616263", "000161", "00ff", "40",
                                    "3fe17f", "8220", "0001610161" + "20", "00816101ff", "008161820000", "be",
                                    "0083fffffcff"])
