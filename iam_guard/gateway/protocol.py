@@ -125,6 +125,8 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
         """The header is complete."""
         self._in_head = False
         self._head.at = inf
+        if self.parser.get_http_version() not in ("1.1", "1.0"):
+            raise ValueError("a version of HTTP that is not spoken here")
         stays = self.parser.should_upgrade() and not self._should_upgrade()
         if stays and _has_body(self.headers):
             # The parser takes it for the other protocol, and what comes in the next segment for a request (threat M08).

@@ -80,6 +80,27 @@ def test_g02_3_nothing_is_sent_on_for_a_client_that_has_left(door: Process, behi
     assert [got.target for got in behind.got] == [b"/items/1", b"/items/2"]
 
 
+@pytest.mark.parametrize("name", ["a\r\nX-Guard-Principal: root", "a\nb", "a\x00b", "\ud800"])
+def test_h09_2_a_name_with_line_ends_is_nobodys(door: Process, behind: Everything, name: str) -> None:
+    behind.got.clear()
+    line = b"Authorization: Bearer " + token(name).encode()
+    received = exchange(door.port, bytes_of(Row("H09.2", "anon", b"GET /items/1", 401, lines=(line,))))
+    assert (statuses(received), behind.got) == ([401], [])
+    assert b"root" not in received
+
+
+@pytest.mark.parametrize("data", [
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", b"GET /public/x HTTP/2.0\r\nHost: shop.example\r\n\r\n",
+    b"GET /public/x HTTP/0.9\r\nHost: shop.example\r\n\r\n", b"GET /public/x\r\n\r\n",
+    b"GET /public/x HTTP/1.1\r\nX: y HTTP/1.1\r\nHost : shop.example\r\n\r\n",
+], ids=["M09-preface", "M09-2.0", "M09-0.9", "M09-none", "M09-space"])
+def test_m09_another_version_of_the_protocol_is_not_spoken(door: Process, behind: Everything, data: bytes) -> None:
+    behind.got.clear()
+    told = statuses(exchange(door.port, data))
+    assert set(told) <= {400, 505}
+    assert behind.got == []
+
+
 # --- What is written down ---
 
 def test_g11_no_part_of_a_token_is_written_down(door: Process, behind: Everything) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 from sidecar_doors import DOORS, Front, front, sidecar
 from sidecar_process import Running
-from threat_rows import REFUSALS, ROWS, Row
+from threat_rows import REFUSALS, ROWS, UPGRADE, Row
 from threat_view import check_view
-from threat_world import bytes_of, exchange, statuses
+from threat_world import bearer, bytes_of, exchange, statuses
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +36,16 @@ def test_row(door: Front, row: Row) -> None:
         assert row.served is None or row.may_block
         assert set(told) <= REFUSALS or (row.id[0] == "F" and set(told) <= {500, 502})
     check_view(door.app, row, "guard", passed=passed, proxied=True)
+
+
+def test_m15_2_a_program_with_a_token_needs_no_origin(door: Front) -> None:
+    """Every proxy completes the handshake that the sidecar lets pass, and names the caller."""
+    door.app.got.clear()
+    known = b"Authorization: " + bearer("alice")["Authorization"].encode()
+    head = b"\r\n".join([b"GET /ws/feed HTTP/1.1", b"Host: shop.example", *UPGRADE, known])
+    with socket.create_connection(("127.0.0.1", door.port), 20) as client:
+        client.sendall(head + b"\r\n\r\n")
+        received = client.recv(65_536)
+    assert received.startswith(b"HTTP/1.1 101 ")
+    got, = door.app.got
+    assert (got.target, got.values("X-Guard-Principal")) == (b"/ws/feed", ["arn:iamg:iam::t1:user/alice"])
