@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
 
 from iam_guard.asgi.listening import Address
 from iam_guard.errors import ConfigurationError, Fault
-from iam_guard.gateway.envoy.shapes import Shape, at, file, http1, http2, seconds, typed
+from iam_guard.gateway.envoy.shapes import Shape, at, file, http1, http2, is_address, seconds, typed
 from iam_guard.gateway.settings import HealthSettings, UpstreamSettings
 from iam_guard.gateway.upstream.settings import ServerAddress
 
@@ -55,7 +54,7 @@ def guard_cluster(place: Address, connect: float = 1.0) -> Shape:
         place: Where it answers over gRPC.
         connect: Seconds that connecting may take.
     """
-    return {"name": GUARD, "type": "STATIC" if place.path or _is_address(place.host) else "STRICT_DNS",
+    return {"name": GUARD, "type": "STATIC" if place.path or is_address(place.host) else "STRICT_DNS",
             "connect_timeout": seconds(connect), "typed_extension_protocol_options": http2(),
             "load_assignment": _endpoints(GUARD, [at(place)])}
 
@@ -77,7 +76,7 @@ def upstream_cluster(name: str, upstream: UpstreamSettings, authorities: str, wo
         raise ConfigurationError(Fault("Envoy speaks to all servers of an upstream with TLS, or to none",
                                        "write http:// or https:// for all", "/servers"))
     places = [Address(path=one.path) if one.path else Address(one.host, one.port) for one in servers]
-    named = any(not place.path and not _is_address(place.host) for place in places)
+    named = any(not place.path and not is_address(place.host) for place in places)
     if named and any(place.path for place in places):
         raise ConfigurationError(Fault("Envoy takes no Unix sockets beside host names", "write addresses", "/servers"))
     cluster = upstream_name(name)
@@ -139,20 +138,12 @@ def _tls(upstream: UpstreamSettings, host: str, authorities: str) -> Shape:
     name = upstream.server_name or host
     common: Shape = {"validation_context": {
         "trusted_ca": file(upstream.ca_file or authorities),
-        "match_typed_subject_alt_names": [{"san_type": "IP_ADDRESS" if _is_address(name) else "DNS",
+        "match_typed_subject_alt_names": [{"san_type": "IP_ADDRESS" if is_address(name) else "DNS",
                                            "matcher": {"exact": name}}]}}
     if upstream.cert_file:
         common["tls_certificates"] = [{"certificate_chain": file(upstream.cert_file),
                                        "private_key": file(upstream.key_file or upstream.cert_file)}]
-    more = {} if _is_address(name) else {"sni": name}
+    more = {} if is_address(name) else {"sni": name}
     return {"name": "envoy.transport_sockets.tls",
             "typed_config": typed("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
                                   common_tls_context=common, **more)}
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -7,6 +7,7 @@ cluster that is not there, or asks another guard than that of the settings which
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -73,15 +74,14 @@ class Delivery:
             config: Was delivered.
             seconds: How long connections may linger.
         """
-        try:
+        with contextlib.suppress(TimeoutError):  # Envoy ends them by itself at that time
             async with asyncio.timeout(seconds + _GRACE_SECONDS):
                 await self._unused(connections(config))
-        except TimeoutError:
-            pass  # Envoy ends them by itself at that time
         async with self._turn:
             self._in_use.remove(config)
             if self._process.runs and self._in_use:
-                await self._tell("clusters", _clusters(self._in_use))
+                with contextlib.suppress(UnavailableError):  # it would only know of clusters that nobody asks
+                    await self._tell("clusters", _clusters(self._in_use))
 
     async def _unused(self, counted: str) -> None:
         """Wait until no connection is counted there."""

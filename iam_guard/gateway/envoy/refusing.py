@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from iam_guard.asgi.listening import read_address
 from iam_guard.errors import Fault
+from iam_guard.gateway.envoy.shapes import is_address
 from iam_guard.gateway.settings import GatewaySettings, UpstreamSettings
 
 _OWN = "or use the engine 'own'"
@@ -21,6 +23,9 @@ def not_done(settings: GatewaySettings, *, guard_tells: bool = True) -> Iterable
     if settings.assertion is not None and not guard_tells:
         yield Fault("an Envoy that asks a sidecar sends no signed statements",
                     "remove 'assertion', or let 'iam-guard gateway --engine envoy' run Envoy", "/assertion")
+    place = read_address(settings.listen, "/listen")
+    if not place.is_unix and place.host != "localhost" and not is_address(place.host):
+        yield Fault(f"Envoy listens at addresses, and '{place.host}' is a name", "write an address", "/listen")
     for name, upstream in settings.upstreams.items():
         yield from (Fault(one.message, one.mend, f"/upstreams/{name}{one.pointer}") for one in _in_vain(upstream))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 from iam_guard.asgi.listening import Address
@@ -24,6 +25,15 @@ def at(place: Address) -> Shape:
     if place.path:
         return {"pipe": {"path": place.path}}
     return {"socket_address": {"address": place.host, "port_value": place.port}}
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an address, and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def file(name: str) -> Shape:

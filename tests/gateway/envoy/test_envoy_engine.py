@@ -151,6 +151,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"upstreams": {"a": {"servers": ["http://127.0.0.1:1"], "max_message_bytes": 5}}, "routes": []}, {},
      "max_message_bytes"),
     ({"upstreams": {"a": {"servers": ["http://127.0.0.1:1"], "stall_seconds": 5}}, "routes": []}, {}, "head_seconds"),
+    ({"listen": "gateway.example:8443"}, {}, "Envoy listens at addresses"),
     ({"tls": {"cert_file": "none.pem", "key_file": "none.pem"}}, {}, "cert_file"),
     ({"assertion": {"keys": "none.json", "issuer": "https://gateway.example"}}, {}, "none.json"),
     ({}, {"edge": {"path_mode": "normalize"}}, "path_mode"),

@@ -98,10 +98,11 @@ class Callers:
         wait_for(lambda: self.done >= until or self.wrong, "more calls are answered")
 
 
-def test_no_request_is_lost_while_settings_change(engine: Engine) -> None:
+@pytest.mark.parametrize("turns", [4, pytest.param(60, marks=pytest.mark.nightly)])
+def test_no_request_is_lost_while_settings_change(engine: Engine, turns: int) -> None:
     one, other = ports(engine)
     with Callers(engine.port) as callers:
-        for turn in range(4):
+        for turn in range(turns):
             callers.wait(20)
             rewrite(engine, section(*((one, other) if turn % 2 else (other, one)), limits=LIMITS))
         callers.wait(20)
