@@ -25,7 +25,7 @@ class OriginalRequest(msgspec.Struct, frozen=True):
         host: Of the client's request; empty where it named none.
         peer: Address of who sent the request to whom: of the proxy, where forwarded headers tell about the client, or
             of the client itself, where the wire tells it. Empty when unknown.
-        headers: Of the client's request, without those that the proxy set to describe it.
+        headers: Of the client's request, with names in lower case, without those that the proxy set to describe it.
         http_version: Of the client's connection.
         websocket: It is a WebSocket handshake.
     """
@@ -47,7 +47,9 @@ class OriginalRequest(msgspec.Struct, frozen=True):
         """
         path, _, query = self.target.partition(b"?")
         decoded = unquote_to_bytes(path) if b"%" in path else path
-        fields = [field for field in self.headers if field[0].lower() != b"host"]
+        fields = list(self.headers)
+        if b"host" in dict(fields):
+            fields = [field for field in fields if field[0] != b"host"]
         if self.host:
             fields.insert(0, (b"host", self.host.encode("latin-1", "replace")))
         scope: dict[str, Any] = {

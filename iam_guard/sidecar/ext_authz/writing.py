@@ -28,6 +28,8 @@ _LONG = 0x80
 _LENGTHS = [bytes([size]) for size in range(_LONG)]
 #: Callers whose headers are remembered as bytes.
 _KEPT_CALLERS = 4096
+#: Names of headers with lengths of values for which the bytes in front are remembered.
+_KEPT_LENGTHS = 1024
 
 
 def response_of(answer: Answer) -> bytes:
@@ -65,20 +67,31 @@ def _option(name: bytes, value: bytes) -> bytes:
     """A header to set; text of this wire is UTF-8."""
     if not value.isascii():
         value = value.decode("latin-1").encode()
-    return _sized(_OPTION, _sized(_HEADER, _sized(_KEY, name) + _sized(_VALUE, value)) + _OVERWRITES)
+    return _before(name, len(value)) + value + _OVERWRITES
 
 
-def _sized(kind: bytes, content: bytes) -> bytes:
-    """A field with a length in front of its content."""
-    size = len(content)
+@lru_cache(maxsize=_KEPT_LENGTHS)
+def _before(name: bytes, length: int) -> bytes:
+    """What stands in front of the value of a header; it depends on the length of the value alone."""
+    header = _sized(_KEY, name) + _VALUE + _number(length)
+    option = _sized(_HEADER, header, length)
+    return _sized(_OPTION, option, length + len(_OVERWRITES))
+
+
+def _sized(kind: bytes, content: bytes, more: int = 0) -> bytes:
+    """A field with a length in front of its content, of which so many bytes are still to come."""
+    return kind + _number(len(content) + more) + content
+
+
+def _number(size: int) -> bytes:
     if size < _LONG:
-        return kind + _LENGTHS[size] + content
+        return _LENGTHS[size]
     length = bytearray()
     while size >= _LONG:
         length.append(size & 0x7F | _LONG)
         size >>= 7
     length.append(size)
-    return kind + bytes(length) + content
+    return bytes(length)
 
 
 def _deny(message: Any, answer: Answer) -> None:

@@ -17,6 +17,10 @@ _prefix = struct.Struct(">BI")
 _STATUS_200 = b"\x88"
 _HEAD = _STATUS_200 + literal(b"content-type", b"application/grpc")
 _DONE = literal(b"grpc-status", b"0")
+# Heads of the frames of these fields, without the stream.
+_stream = struct.Struct(">I")
+_BEGIN = frame_head(HEADERS, END_HEADERS, 0, len(_HEAD))[:-_stream.size]
+_END = frame_head(HEADERS, END_HEADERS | END_STREAM, 0, len(_DONE))[:-_stream.size]
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
@@ -92,7 +96,7 @@ def answer_frames(stream: int, reply: Reply) -> tuple[bytes, bytes, bytes]:
     """The frames of an answer: those in front, data that is still to be framed, and those behind."""
     status, message, why = reply
     if status == OK:
-        return (frame_head(HEADERS, END_HEADERS, stream, len(_HEAD)) + _HEAD, _prefix.pack(0, len(message)) + message,
-                frame_head(HEADERS, END_HEADERS | END_STREAM, stream, len(_DONE)) + _DONE)
+        number = _stream.pack(stream)
+        return _BEGIN + number + _HEAD, _prefix.pack(0, len(message)) + message, _END + number + _DONE
     told = _HEAD + literal(b"grpc-status", b"%d" % status) + literal(b"grpc-message", why.encode("ascii"))
     return frame(HEADERS, END_HEADERS | END_STREAM, stream, told), b"", b""
