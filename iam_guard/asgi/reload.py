@@ -184,6 +184,29 @@ def told(problem: Exception) -> str:
     return type(problem).__name__
 
 
+class Watched:
+    """Files that settings are read from, looked at again and again.
+
+    Args:
+        files: Those that are known before anything is read, so that no change is missed.
+    """
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        known = tuple(files)
+        self._seen = dict(zip(known, stamp(known), strict=True))
+
+    def have_changed(self) -> bool:
+        """Whether one is another than at the last look."""
+        now = dict(zip(self._seen, stamp(self._seen), strict=True))
+        changed, self._seen = now != self._seen, now
+        return changed
+
+    def follow(self, files: Iterable[Path]) -> None:
+        """Look at these from now on; changes since the last look count for those that were looked at before."""
+        known = tuple(files)
+        self._seen = {file: self._seen.get(file, now) for file, now in zip(known, stamp(known), strict=True)}
+
+
 def stamp(files: Iterable[Path]) -> tuple[tuple[int, int, int] | None, ...]:
     """What tells whether files are others than before."""
     def of(file: Path) -> tuple[int, int, int] | None:

@@ -88,7 +88,7 @@ def make_sidecar(settings: Settings, around: Around | None = None) -> Sidecar:
         raise ConfigurationError(faults)
     counts = {name: judge.counts for name, judge in making.judges.items()}
     return Sidecar(plan.told, making.listeners(doors), doors, (wiring.authenticator, *wiring.parts, *making.parts),
-                   wiring.refresher, readiness, counts, keys, plan.files(), plan.taken, around.ledger)
+                   wiring.refresher, readiness, counts, keys, plan.files(), plan.taken, origin.fault, around.ledger)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from iam_guard.asgi.listening import Address
+from iam_guard.asgi.reload import Watched
 from iam_guard.asgi.sockets import Sockets
 from iam_guard.asgi.workers import Workers
 from iam_guard.config.settings import Settings, load_settings, read_text
@@ -68,37 +69,39 @@ def run_sidecar(path: Path, workers: int, tell: Tell) -> None:
         ConfigurationError: with everything that is wrong with the settings; an address is taken or not ours.
         UnavailableError: something did not start, or a server ended by itself.
     """
+    watched = Watched([path])
     text = read_text(path)
     settings = load_settings(path, text=text)
     count = workers or (settings.values.sidecar or SidecarSettings()).workers
     if count == 1:
-        _run_alone(path, settings, tell)
+        _run_alone(path, settings, watched, tell)
     else:
         make_sidecar(settings, Around(workers=count))  # proves them, before anybody is started
-        _run_workers(path, text, settings, count, tell)
+        _run_workers(path, text, settings, count, watched, tell)
 
 
-def _run_alone(path: Path, settings: Settings, tell: Tell) -> None:
+def _run_alone(path: Path, settings: Settings, watched: Watched, tell: Tell) -> None:
     ledger, page_key = Ledger(), os.urandom(_PAGE_KEY_BYTES)
 
     def load(whole: Whole) -> Sidecar:
         return make_sidecar(load_settings(path), Around(whole, ledger, page_key, 1))
 
     async def serve() -> None:
-        alone = Alone(load)
+        alone = Alone(load, watched)
         first = make_sidecar(settings, Around(alone, ledger, page_key, 1))
         await alone.serve(first, lambda bound: tell(1, _listening(settings, bound)))
 
     _run(serve())
 
 
-def _run_workers(path: Path, text: str, settings: Settings, count: int, tell: Tell) -> None:
+def _run_workers(path: Path, text: str, settings: Settings, count: int, watched: Watched, tell: Tell) -> None:
     sockets, page_key = Sockets(), os.urandom(_PAGE_KEY_BYTES)
     grace = (settings.values.sidecar or SidecarSettings()).grace_seconds
     try:
         first = _outline(text, settings, sockets)
         hub = Hub(count, first, lambda before: _read(path, count, settings, sockets), sockets,
-                  lambda: tell(count, _listening(settings, sockets.bound())), lambda place: workers.renew(place))
+                  lambda: tell(count, _listening(settings, sockets.bound())), lambda place: workers.renew(place),
+                  watched)
         workers = Workers(count, run_worker, lambda place: (str(path), count, page_key, *hub.arguments(place)), grace,
                           between=hub.pass_time, on_hangup=hub.hang_up, on_end=hub.close)
         workers.supervise()

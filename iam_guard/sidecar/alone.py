@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 
 from iam_guard.asgi.listening import Address
-from iam_guard.asgi.reload import Generation, Reloading, stamp
+from iam_guard.asgi.reload import Generation, Reloading, Watched
 from iam_guard.asgi.signals import heeding_signals
 from iam_guard.asgi.sockets import Sockets
 from iam_guard.errors import UnavailableError
@@ -24,10 +24,11 @@ class Alone:
 
     Args:
         load: Makes one of the settings as they are now; it may block.
+        watched: What is looked at for changes.
     """
 
-    def __init__(self, load: Callable[[Alone], Sidecar]) -> None:
-        self._load = load
+    def __init__(self, load: Callable[[Alone], Sidecar], watched: Watched) -> None:
+        self._load, self._watched = load, watched
         self._sockets = Sockets()
         self._reloading: Reloading[Sidecar] | None = None
         self._wanted, self._stop = asyncio.Event(), asyncio.Event()
@@ -75,19 +76,18 @@ class Alone:
 
     async def _follow(self, reloading: Reloading[Sidecar], station: Station) -> None:
         """Take up new settings until it is time to stop."""
-        seen = stamp(reloading.generation.loaded.files)
+        self._watched.follow(reloading.generation.loaded.files)
         while not self._stop.is_set():
             await first_of(LOOK_SECONDS, self._stop, self._wanted, station.failed)
             if station.failed.is_set():
                 raise UnavailableError("a server ended by itself")
-            now = stamp(reloading.generation.loaded.files)
-            if not self._stop.is_set() and (self._wanted.is_set() or now != seen):
+            if not self._stop.is_set() and (self._watched.have_changed() or self._wanted.is_set()):
                 self._wanted.clear()
                 await self._take(reloading, station)
-                seen = now if reloading.status.error else stamp(reloading.generation.loaded.files)
 
     async def _take(self, reloading: Reloading[Sidecar], station: Station) -> None:
         if await reloading.reload():
+            self._watched.follow(reloading.generation.loaded.files)
             await station.follow(self._sockets.all)
         else:  # whatever is wrong with the settings, policies are read
             await asyncio.to_thread(reloading.generation.loaded.refresher.check)

@@ -38,6 +38,7 @@ class Colleague:
                  load: Callable[[str, Colleague], Sidecar]) -> None:
         self._place, self._connection, self._sockets, self._load = place, connection, sockets, load
         self._stop = asyncio.Event()
+        self._telling: asyncio.Task[Told] | None = None
         self._asked: dict[int, asyncio.Future[Told]] = {}
         self._number = 0
         self._fresh: Generation[Sidecar] | None = None
@@ -45,8 +46,11 @@ class Colleague:
         self._asking: set[asyncio.Task[None]] = set()
 
     async def tell(self) -> Told:
-        """See :class:`~iam_guard.sidecar.control.Whole`."""
-        return await self._gather("tell")
+        """See :class:`~iam_guard.sidecar.control.Whole`. Those who ask at the same time are told the same."""
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._gather("tell"))
+            self._telling.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._telling)
 
     async def check_policies(self) -> Told:
         """See :class:`~iam_guard.sidecar.control.Whole`."""

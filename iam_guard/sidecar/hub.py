@@ -6,6 +6,8 @@ of them have, calls get the new. Sockets are opened here, once, and handed over.
 
 from __future__ import annotations
 
+import signal
+import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from iam_guard.asgi.listening import Address
-from iam_guard.asgi.reload import ReloadStatus, stamp, told
+from iam_guard.asgi.reload import ReloadStatus, Watched, told
 from iam_guard.asgi.sockets import Sockets
 from iam_guard.errors import UnavailableError
 from iam_guard.sidecar.alone import LOOK_SECONDS
 
 #: How long a question may take, and how long new settings may take to start.
 ASK_SECONDS, PREPARE_SECONDS = 3.0, 60.0
+#: Signals that are heard together.
+_MANY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,11 @@ class Hub:
         sockets: What listens.
         on_ready: Called when all of them serve for the first time.
         renew: Lets one worker stop, and another take its place.
+        watched: What is looked at for changes.
     """
 
     def __init__(self, count: int, first: Outline, read: Callable[[Outline], Outline], sockets: Sockets,
-                 on_ready: Callable[[], None], renew: Callable[[int], None]) -> None:
+                 on_ready: Callable[[], None], renew: Callable[[int], None], watched: Watched) -> None:
         self._count, self._outline, self._read, self._sockets = count, first, read, sockets
         self._on_ready, self._renew = on_ready, renew
         self._connections: dict[int, Connection] = {}
@@ -78,8 +83,14 @@ class Hub:
         self._rounds: dict[int, _Round] = {}
         self._number = 0
         self._status = ReloadStatus()
-        self._seen = stamp(first.files)
+        self._watched = watched
+        self._watched.follow(first.files)
         self._looked = time.monotonic()
+        self._alarm, ringing = socket.socketpair()
+        for one in (self._alarm, ringing):
+            one.setblocking(False)
+        self._ringing = ringing
+        signal.set_wakeup_fd(ringing.fileno())  # a signal ends the waiting
 
     def arguments(self, place: int) -> tuple[Any, ...]:
         """What a worker that starts is given."""
@@ -94,7 +105,7 @@ class Hub:
         self._wanted = True
 
     def pass_time(self, seconds: float) -> None:
-        """Do what there is to do, for so long.
+        """Do what there is to do, for so long, or until there is a signal.
 
         Raises:
             UnavailableError: a worker did not start when all did for the first time.
@@ -102,8 +113,7 @@ class Hub:
         while self._handed:  # the worker has it by now
             self._handed.pop().close()
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self._hear(left)
+        while (left := until - time.monotonic()) > 0 and not self._hear(left):
             self._end_rounds()
             if self._has_started and not self._taking and self._is_reload_wanted():
                 self._begin_reload()
@@ -111,18 +121,20 @@ class Hub:
     def close(self) -> None:
         """Let go of everything."""
         self._sockets.keep(())
+        signal.set_wakeup_fd(-1)
+        self._alarm.close()
+        self._ringing.close()
 
-    def _hear(self, seconds: float) -> None:
-        if not self._connections:
-            time.sleep(seconds)
-            return
+    def _hear(self, seconds: float) -> bool:
+        """Wait for messages, so long; whether a signal came."""
         places = {connection: place for place, connection in self._connections.items()}
-        for connection in wait(list(places), seconds):
-            place = places[connection]  # type: ignore[index]
+        found = wait([*places, self._alarm], seconds)
+        for place in [places[one] for one in found if isinstance(one, Connection)]:
             try:
                 self._heard(place, self._connections[place].recv())
             except (EOFError, OSError):
                 self._lost(place)
+        return self._alarm in found and bool(self._alarm.recv(_MANY))
 
     def _heard(self, place: int, message: tuple[Any, ...]) -> None:
         match message:
@@ -185,10 +197,8 @@ class Hub:
         if not self._wanted and now - self._looked < LOOK_SECONDS:
             return False
         self._looked = now
-        if not self._wanted and stamp(self._outline.files) == self._seen:
-            return False
-        self._seen, self._wanted = stamp(self._outline.files), False
-        return True
+        wanted, self._wanted = self._watched.have_changed() or self._wanted, False
+        return wanted
 
     def _begin_reload(self) -> None:
         before = set(self._sockets.all)
@@ -209,7 +219,8 @@ class Hub:
             self._ask("drop", ASK_SECONDS, lambda *_: None)
             self._refused(refused[0])
             return
-        self._outline, self._seen = outline, stamp(outline.files)
+        self._outline = outline
+        self._watched.follow(outline.files)
         self._ask("take", ASK_SECONDS, self._taken)
         self._status.taken()
 

@@ -76,6 +76,7 @@ class Sidecar:
         key_sources: The sources of keys, by issuer.
         files: What it was read from, the policies left out.
         taken: The fault of what says to listen where that cannot be.
+        fault: A fault of the setting at a JSON pointer, with its place: the pointer, what is wrong, and the mend.
         ledger: Keeps what was counted.
     """
 
@@ -89,6 +90,7 @@ class Sidecar:
     key_sources: Mapping[str, Any]
     files: tuple[Path, ...]
     taken: Callable[[Address, OSError], Fault]
+    fault: Callable[[str, str, str], Fault]
     ledger: Ledger = field(default_factory=Ledger)
 
     @property
@@ -108,8 +110,8 @@ class Sidecar:
             UnavailableError: it has no policies, and the other has.
         """
         if self.told.workers != before.told.workers:
-            raise ConfigurationError(Fault("'workers' cannot change while the sidecar runs", "start it anew",
-                                           "/sidecar/workers"))
+            raise ConfigurationError(self.fault("/sidecar/workers", "'workers' cannot change while the sidecar runs",
+                                                "start it anew"))
         if before.refresher.is_ready and not self.refresher.is_ready:
             raise UnavailableError(f"no policies can be loaded: {self.refresher.last_error}")
 

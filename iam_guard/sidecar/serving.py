@@ -156,7 +156,7 @@ class _GrpcServer:
                  generation: Generation[Sidecar]) -> None:
         from iam_guard.sidecar.ext_authz.server import GrpcServer  # brings the libraries of an extra
 
-        self._tls = tls
+        self._tls, self._grace = tls, generation.loaded.told.grace_seconds
         self._server = GrpcServer(answers.checks, answers.door, listening, tls, generation.serve)
 
     async def start(self) -> None:
@@ -166,10 +166,11 @@ class _GrpcServer:
         if not isinstance(listener.answers, GrpcAnswers):
             raise UnavailableError("a server of gRPC was given something else")
         _renew(self._tls, listener.tls)
+        self._grace = generation.loaded.told.grace_seconds
         self._server.take(listener.answers.checks, listener.answers.door, generation.serve)
 
     async def close(self) -> None:
-        await self._server.close()
+        await self._server.close(self._grace)
 
 
 def _renew(lasting: Renewable | None, newest: ssl.SSLContext | None) -> None:

@@ -146,7 +146,9 @@ def test_what_cannot_be_taken_up_leaves_everything_as_it_was(sidecar: Running, s
     assert was in text
     rewrite(settings, text.replace(was, now, 1))
     wait_until(lambda: control.failed() > before, "the settings are refused")
-    assert told in control.status()["settings"]["error"]
+    why = control.status()["settings"]["error"]
+    assert told in why
+    assert str(settings.parent) in why
     assert client.get(nginx(sidecar), headers=nginx_call(**bearer("ann"))).status_code == 200
 
 

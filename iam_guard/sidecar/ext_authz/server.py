@@ -78,15 +78,19 @@ class GrpcServer:
         # The way for Unix sockets would remove the file at the end, which may be shared.
         self._server = await loop.create_server(self._connection, sock=self._socket, ssl=self._tls)
 
-    async def close(self) -> None:
-        """Take no new calls, let those that have begun end, and stop."""
+    async def close(self, seconds: float | None = None) -> None:
+        """Take no new calls, let those that have begun end, and stop.
+
+        Args:
+            seconds: How long they get; by default what a decision may take.
+        """
         if self._server is not None:
             self._server.close()
             self._server = None
         for connection in list(self._connections):
             connection.leave()
         try:
-            async with asyncio.timeout(self._door.seconds):
+            async with asyncio.timeout(self._door.seconds if seconds is None else seconds):
                 while self._connections:  # noqa: ASYNC110 - they leave one by one
                     await asyncio.sleep(_LOOK_AGAIN)
         except TimeoutError:
