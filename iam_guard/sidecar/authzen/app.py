@@ -25,7 +25,6 @@ from iam_guard.sidecar.authzen.evaluation import Evaluation
 from iam_guard.sidecar.authzen.origins import page_origins
 from iam_guard.sidecar.authzen.paging import PageTokens
 from iam_guard.sidecar.authzen.permissions import OwnPermissions, is_known
-from iam_guard.sidecar.authzen.plain import plain_question
 from iam_guard.sidecar.authzen.questions import Questions
 from iam_guard.sidecar.authzen.reading import invalid, is_json, read_body, read_members, request_id
 from iam_guard.sidecar.authzen.remembering import HEAD_KEY, Admissions, key_of
@@ -197,10 +196,8 @@ class AuthzenApp:
             return self._failed(error, request, echo)
 
     def _told(self, name: str, body: bytes, caller: Caller) -> bytes:
-        asked = plain_question(body) if name == "evaluation" else None
-        if asked is not None:
-            return self._evaluation.plain(asked, caller)
-        return _encode(self._evaluated(name, read_members(body), caller, False))
+        told = self._evaluation.plain(body, caller) if name == "evaluation" else None
+        return told or _encode(self._evaluated(name, read_members(body), caller, False))
 
     def _failed(self, error: Exception, request: HTTPRequest | None, echo: Fields) -> Reply:
         if not isinstance(error, RequestRefusedError | AccessDeniedError):
@@ -214,8 +211,10 @@ class AuthzenApp:
         if name == "permissions":
             return await self._own_permissions(caller, request, receive)
         explain = self._explains(caller, request)
-        members = await self._members(request, receive)
-        return 200, [_JSON, _NO_STORE], _encode(await self._found(name, members, caller, explain))
+        body = await self._body(request, receive)
+        if name in _AT_ONCE and not explain:
+            return 200, [_JSON, _NO_STORE], self._told(name, body, caller)
+        return 200, [_JSON, _NO_STORE], _encode(await self._found(name, read_members(body), caller, explain))
 
     async def _found(self, name: str, members: dict[str, Any], caller: Caller, explain: bool) -> dict[str, Any]:
         if name in _AT_ONCE:
@@ -229,7 +228,8 @@ class AuthzenApp:
 
     async def _own_permissions(self, caller: Caller, request: HTTPRequest, receive: Receive) -> Reply:
         by_query = request.method in ("GET", "HEAD")
-        asked = self._own.of_query(request) if by_query else self._own.of_body(await self._members(request, receive))
+        asked = self._own.of_query(request) if by_query else self._own.of_body(
+            read_members(await self._body(request, receive)))
         body, tag = self._own.answer(caller, asked)
         headers = self._own.headers(tag, request)
         if by_query and is_known(request, tag):
@@ -250,13 +250,13 @@ class AuthzenApp:
             raise AccessDeniedError(decision)
         return True
 
-    async def _members(self, request: HTTPRequest, receive: Receive) -> dict[str, Any]:
-        """The members of the body; one that was signed is read by way of whoever checks the signature."""
+    async def _body(self, request: HTTPRequest, receive: Receive) -> bytes:
+        """The body, said to be JSON; one that was signed is read by way of whoever checks the signature."""
         if not is_json(request.header("content-type") or ""):
             raise invalid("The body has to be 'application/json'.")
         if isinstance(request.body, HeldBody):
             receive = request.body.receive
-        return read_members(await read_body(receive, self._door.max_body))
+        return await read_body(receive, self._door.max_body)
 
 
 def _request_of(caller: Caller) -> HTTPRequest:

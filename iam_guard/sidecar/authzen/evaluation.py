@@ -9,13 +9,15 @@ from typing import Any
 import msgspec
 
 from iam_guard.engine.attachments import Attachments
-from iam_guard.engine.decision import Decision
+from iam_guard.engine.decision import Decision, Verdict
 from iam_guard.errors import IAMGuardError, RequestRefusedError, UnavailableError
 from iam_guard.guard import Guard
 from iam_guard.identity.caller import Caller
 from iam_guard.remedies.step_up import StepUp, step_up
+from iam_guard.sidecar.authzen.bounds import check_batch, check_question
 from iam_guard.sidecar.authzen.entities import MEMBERS, Asked, check_defaults, read_asked
-from iam_guard.sidecar.authzen.questions import Questions
+from iam_guard.sidecar.authzen.plain import PlainQuestions
+from iam_guard.sidecar.authzen.questions import Asking, Questions
 from iam_guard.sidecar.authzen.reading import invalid
 from iam_guard.sidecar.authzen.settings import AuthzenDoor
 
@@ -39,6 +41,7 @@ class Evaluation:
     def __init__(self, guard: Guard, questions: Questions, door: AuthzenDoor) -> None:
         self._guard = guard
         self._questions = questions
+        self._plain = PlainQuestions(questions)
         self._door = door
         self._revision = ("", b'""')
 
@@ -54,19 +57,25 @@ class Evaluation:
             RequestRefusedError: it is no question.
             UnavailableError: it cannot be decided.
         """
+        check_question(members)
         return self._answer(read_asked(members), self._attachments(caller), explain)
 
-    def plain(self, asked: Asked, caller: Caller) -> bytes:
-        """The same for a question that is read already, without explanation, as the body of the answer.
+    def plain(self, body: bytes, caller: Caller) -> bytes | None:
+        """The body of the answer to one question, without explanation; ``None`` when it is to be read with more care.
 
         Raises:
+            RequestRefusedError: it is no question.
             UnavailableError: it cannot be decided.
         """
-        decision = self._decision(asked, self._attachments(caller))
-        if decision is None or not decision.allowed:
-            return _encode(self._nobody() if decision is None else self._told(decision, False))
+        attachments = self._attachments(caller)
+        asking = self._plain.about(body, attachments)
+        if asking is None:
+            return None
+        decision = self._decision(asking, attachments)
+        if decision.verdict is not Verdict.ALLOWED:
+            return _encode(self._told(decision, False))
         return b'{"decision":true,"context":{"decision_id":"%b","policy_version":%b}}' % (
-            decision.id.encode(), self._quoted(decision.revision))
+            decision.id.encode(), self._quoted(decision.policies.revision))
 
     def _quoted(self, revision: str) -> bytes:
         if self._revision[0] != revision:
@@ -95,6 +104,7 @@ class Evaluation:
         caller.hold = self._guard.hold()  # from now on, so that the whole batch falls into its time
         attachments = caller.hold.policies.attachments
         defaults = {name: members[name] for name in MEMBERS if name in members}
+        check_batch(defaults, items)
         answers: list[dict[str, Any]] = []
         for item in items:
             answers.append(self._item(defaults, item, attachments, explain))
@@ -114,17 +124,12 @@ class Evaluation:
             return _broken(500, "This cannot be decided at the moment.")
 
     def _answer(self, asked: Asked, attachments: Attachments, explain: bool) -> dict[str, Any]:
-        decision = self._decision(asked, attachments)
-        return self._nobody() if decision is None else self._told(decision, explain)
-
-    def _nobody(self) -> dict[str, Any]:
-        return {"decision": False, "context": _denial(self._guard.record_refusal("unmapped", NOBODY))}
-
-    def _decision(self, asked: Asked, attachments: Attachments) -> Decision | None:
-        """The decision; ``None`` about somebody or something that cannot be."""
         asking = self._questions.about(asked, attachments)
         if asking is None:
-            return None
+            return {"decision": False, "context": _denial(self._guard.record_refusal("unmapped", NOBODY))}
+        return self._told(self._decision(asking, attachments), explain)
+
+    def _decision(self, asking: Asking, attachments: Attachments) -> Decision:
         decision = self._guard.answer(asking.who, asking.question)
         if decision.error:
             raise UnavailableError(decision.error)

@@ -1,17 +1,57 @@
-"""Reads plain questions: four members of the known shape, in one step. Everything else is read with care elsewhere."""
+"""Reads plain questions: four members of the known shape, in one step. Everything else is read with care elsewhere.
+
+Programs put the same questions again and again. What one means is remembered while the same policies decide; what its
+answer is never is.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
+from iam_guard.engine.attachments import Attachments
+from iam_guard.engine.memo import Memo
 from iam_guard.errors import RequestRefusedError
 from iam_guard.model import EMPTY
+from iam_guard.sidecar.authzen.bounds import SHORT
 from iam_guard.sidecar.authzen.entities import Asked
+from iam_guard.sidecar.authzen.questions import Asking, Questions
 from iam_guard.sidecar.authzen.reading import MAX_DEPTH, count_members
 
 _decode = msgspec.json.Decoder(Asked).decode
 #: Members of a question without properties and context: three, and two, one and two in them.
 _LEAST = 8
+
+#: Questions that are remembered, and the longest of them in bytes.
+_KEPT, _LONGEST = 2048, 1024
+
+
+class PlainQuestions:
+    """Plain questions as questions for the guard.
+
+    Args:
+        questions: Makes them.
+    """
+
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+        self._known: tuple[Attachments | None, Memo[bytes, Asking]] = (None, Memo(_KEPT))
+
+    def about(self, body: bytes, attachments: Attachments) -> Asking | None:
+        """What *body* asks; ``None`` when it is not plain, or names somebody or something that cannot be.
+
+        Raises:
+            RequestRefusedError: what is said of somebody or something contradicts itself.
+        """
+        known_for, known = self._known
+        if known_for is not attachments:
+            known = Memo(_KEPT)
+            self._known = (attachments, known)
+        found = known.get(body) or known.recall(body)
+        if found is None and (asked := plain_question(body)) is not None:
+            found = self._questions.about(asked, attachments)
+            if found is not None and len(body) <= _LONGEST:
+                known.keep(body, found)
+        return found
 
 
 def plain_question(body: bytes) -> Asked | None:
@@ -23,7 +63,7 @@ def plain_question(body: bytes) -> Asked | None:
     Returns:
         ``None`` for anything but a plain and faultless question.
     """
-    if b"\\" in body:
+    if b"\\" in body or len(body) > SHORT:
         return None
     try:
         asked = _decode(body)

@@ -17,6 +17,7 @@ from iam_guard.http.naming import ResourceNames
 from iam_guard.model import Principal
 from iam_guard.policy.parse import parse_policy
 from iam_guard.sidecar.authzen.app import AuthzenApp, make_authzen_app
+from iam_guard.sidecar.authzen.remembering import HEAD_KEY
 from iam_guard.sidecar.authzen.settings import AuthzenDoor
 
 NAMES = ResourceNames()
@@ -77,6 +78,7 @@ class DecisionPoint:
     def __init__(self, source: PolicySet | PolicySource, *, log: Any = None, names: ResourceNames = NAMES,
                  page_key: bytes = b"k" * 32, now: datetime = NOW, authenticator: Any = None, **door: Any) -> None:
         self.now = now
+        self.head: Any = None  # how the server calls the next request, if it does
         self.guard = Guard(source, clock=lambda: self.now, names=names, log=log)
         self.door = AuthzenDoor(**{"base": "https://pdp.example.com", **door})
         self.app: AuthzenApp = make_authzen_app(self.guard, authenticator or Names(), self.door, EdgeSettings(),
@@ -99,6 +101,8 @@ class DecisionPoint:
                  "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
                  "headers": [(name.encode(), value.encode()) for name, value in fields.items() if value],
                  "client": ("127.0.0.1", 50000), "server": ("127.0.0.1", 8181), "state": {}}
+        if self.head is not None:
+            scope["extensions"] = {HEAD_KEY: {"name": self.head}}
         size = max(1, -(-len(payload) // chunks))
         pieces = [payload[at:at + size] for at in range(0, len(payload), size)] or [b""]
         sent: list[dict[str, Any]] = []
@@ -110,10 +114,14 @@ class DecisionPoint:
             sent.append(message)
 
         await self.app(scope, receive, send)
-        told: dict[str, str] = {}
-        for name, value in sent[0]["headers"]:
-            told[name.decode()] = ", ".join([*filter(None, [told.get(name.decode())]), value.decode()])
-        return Reply(sent[0]["status"], told, b"".join(one.get("body", b"") for one in sent[1:]))
+        return reply_of(sent[0]["status"], sent[0]["headers"], b"".join(one.get("body", b"") for one in sent[1:]))
+
+
+def reply_of(status: int, headers: Any, body: bytes) -> Reply:
+    told: dict[str, str] = {}
+    for name, value in headers:
+        told[name.decode()] = ", ".join([*filter(None, [told.get(name.decode())]), value.decode()])
+    return Reply(status, told, body)
 
 
 EVALUATION, EVALUATIONS, SEARCH = "/access/v1/evaluation", "/access/v1/evaluations", "/access/v1/search/"

@@ -6,14 +6,15 @@ import json
 from typing import Any
 
 import pytest
-from authzen_fixture import asking, fixture
-from authzen_pdp import EVALUATION
+from authzen_fixture import BOB, DOOR, asking, fixture
+from authzen_pdp import EVALUATION, DecisionPoint, attachments
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iam_guard.engine.policy_set import PolicySet
 from iam_guard.errors import RequestRefusedError
 from iam_guard.sidecar.authzen.entities import Asked, read_asked
-from iam_guard.sidecar.authzen.plain import plain_question
+from iam_guard.sidecar.authzen.plain import PlainQuestions, plain_question
 from iam_guard.sidecar.authzen.reading import read_members
 
 QUESTION = b'{"subject":{"type":"user","id":"alice"},"action":{"name":"read"},"resource":{"type":"record","id":"1"}%s}'
@@ -81,3 +82,39 @@ def test_subjects_with_properties_are_not_mistaken_for_each_other(said: dict[str
         used.post(EVALUATION, {**asked, "subject": {**asked["subject"], "properties": other}})
     again = used.post(EVALUATION, asked)
     assert (again.status, again.json.get("decision")) == (fresh.status, fresh.json.get("decision"))
+
+
+class Changing:
+    """Policies that a test changes."""
+
+    def __init__(self, current: PolicySet) -> None:
+        self.current = current
+
+
+def _bob(revision: str, tags: dict[str, str]) -> PolicySet:
+    return PolicySet(attachments({"bob": BOB}, {"bob": tags}), revision=revision)
+
+
+def test_what_a_question_means_is_asked_again_of_other_policies() -> None:
+    source = Changing(_bob("r1", {}))
+    point = DecisionPoint(source, **DOOR)
+    asked = asking("bob", "write", "record-2")
+    asked["subject"]["properties"] = {"role": "admin"}
+    assert [point.post(EVALUATION, asked).json["decision"] for _ in range(2)] == [True, True]
+    source.current = _bob("r2", {"role": "guest"})  # what is known counts more than what is said
+    assert [point.post(EVALUATION, asked).json["decision"] for _ in range(2)] == [False, False]
+    source.current = _bob("r3", {})
+    assert point.post(EVALUATION, asked).json["decision"] is True
+
+
+def test_questions_that_never_come_again_do_not_fill_the_memory() -> None:
+    point = fixture()
+    questions = PlainQuestions(point.app._evaluation._questions)
+    policies_of = point.guard.policies.attachments
+    for number in range(10_000):
+        assert questions.about(json.dumps(asking("alice", "read", str(number))).encode(), policies_of) is not None
+    known = questions._known[1]
+    assert len(known) + len(known._older) <= 2048
+    long = json.dumps(asking("alice", "read", "x" * 1024)).encode()
+    assert questions.about(long, policies_of) is not None
+    assert long not in known

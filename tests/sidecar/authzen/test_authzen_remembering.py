@@ -10,7 +10,18 @@ from typing import Any
 import msgspec
 import pytest
 from authzen_fixture import DOOR, asking
-from authzen_pdp import EVALUATION, EVALUATIONS, EVALUATOR, PDP, PEP, STRANGER, DecisionPoint, Reply, attachments
+from authzen_pdp import (
+    EVALUATION,
+    EVALUATIONS,
+    EVALUATOR,
+    PDP,
+    PEP,
+    STRANGER,
+    DecisionPoint,
+    Reply,
+    attachments,
+    reply_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from tokens import NOW, FakeClock, authenticator, claims_of, i1, token
@@ -87,8 +98,16 @@ class Point(DecisionPoint):
         super().__init__(world, log=self.records, authenticator=way, **DOOR)
         self.guard._clock = lambda: datetime.fromtimestamp(world.clock(), UTC)
 
-    def ask(self, step: tuple[Any, ...]) -> Reply:
+    def ask(self, step: tuple[Any, ...], *, at_once: bool = False) -> Reply:
+        """Ask; *at_once* as a server does that knows heads by their bytes."""
         _, credential, more, path, body = step
+        if at_once:
+            sent = more.get("x_request_id", "")
+            self.head = (credential, path, len(sent), *sorted(pair for pair in more.items() if pair[1] != sent))
+            payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+            told = self.app.at_once(self.head, payload, sent.encode() or None) if len(sent) < 257 else None
+            if told is not None:
+                return reply_of(*told)
         return self.post(path, body, who="", **CREDENTIALS[credential], **more)
 
     def wrote(self) -> list[dict[str, Any]]:
@@ -144,14 +163,16 @@ def _change(world: World, step: tuple[Any, ...]) -> None:
 def test_what_is_remembered_changes_nothing(steps: list[tuple[Any, ...]]) -> None:
     world = World()
     way = world.accepts()
-    remembering, anew = Point(world, way), Point(world, Anew(way))
+    remembering, at_once, anew = Point(world, way), Point(world, way), Point(world, Anew(way))
     for step in steps:
         if step[0] == "ask":
-            assert _without_ids(remembering.ask(step)) == _without_ids(anew.ask(step))
+            expected = _without_ids(anew.ask(step))
+            assert _without_ids(remembering.ask(step)) == expected
+            assert _without_ids(at_once.ask(step, at_once=True)) == expected
         else:
             _change(world, step)
-    assert remembering.wrote() == anew.wrote()
-    assert dict(remembering.app.judge.counts) == dict(anew.app.judge.counts)
+    assert remembering.wrote() == at_once.wrote() == anew.wrote()
+    assert dict(remembering.app.judge.counts) == dict(at_once.app.judge.counts) == dict(anew.app.judge.counts)
 
 
 class Watched:
