@@ -55,10 +55,13 @@ class GatewayApp:
             await refuse(missing.status, *_NO_UPSTREAM[missing.status], scope, send)
             return
         forwarded = self._passing.scope(caller, scope, balance.name, credentials=balance.credentials)
-        if self._most and scope["type"] == "http":
-            await self._forward_bounded(balance, forwarded, receive, send)
-        else:
-            await _forward(balance, forwarded, receive, send)
+        try:
+            if self._most and scope["type"] == "http":
+                await self._forward_bounded(balance, forwarded, receive, send)
+            else:
+                await balance.forward(forwarded, receive, send)
+        except UpstreamError as error:
+            await answer_failure(error, scope, send)
 
     async def _forward_bounded(self, balance: Balance, scope: Scope, receive: Receive, send: Send) -> None:
         if _said_length(scope) > self._most:
@@ -72,18 +75,11 @@ class GatewayApp:
             await send(message)
 
         try:
-            await _forward(balance, scope, _bounded(receive, self._most), noting)
+            await balance.forward(scope, _bounded(receive, self._most), noting)
         except BodyTooLargeError:
             if started:
                 raise
             await refuse(413, *_TOO_LARGE, scope, send)
-
-
-async def _forward(balance: Balance, scope: Scope, receive: Receive, send: Send) -> None:
-    try:
-        await balance.forward(scope, receive, send)
-    except UpstreamError as error:
-        await answer_failure(error, scope, send)
 
 
 def _said_length(scope: Scope) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from iam_guard.asgi import reload
 from iam_guard.asgi.lifespan import Part
@@ -95,12 +95,12 @@ Generation = reload.Generation[Loaded]
 class Reloading(reload.Reloading[Loaded]):
     """The application that a server runs: always the newest good settings."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve one connection."""
+        # A plain function: each coroutine around a request costs it something.
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            await self.generation.serve(self.generation.loaded.app(scope, receive, send))
+            return self._live(receive, send)
+        return self.generation.serve(self.generation.loaded.app(scope, receive, send))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
