@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import tempfile
 from collections import Counter
@@ -77,8 +76,10 @@ def run_envoy(path: str | Path, workers: int | None = None,
         ConfigurationError: with everything that is wrong with the settings, or cannot be done by Envoy.
         UnavailableError: Envoy does not start, or ends by itself.
     """
+    import uvloop
+
     with tempfile.TemporaryDirectory(prefix="iam-guard-") as name:
-        asyncio.run(_run(path, Path(name), workers, on_ready))
+        uvloop.run(_run(path, Path(name), workers, on_ready))
 
 
 async def _run(path: str | Path, folder: Path, workers: int | None, on_ready: Callable[[str, str], None]) -> None:
