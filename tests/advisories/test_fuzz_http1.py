@@ -113,7 +113,7 @@ def check(seen: Seen, sent: str, records: Records) -> None:
     assert [value for folded, _, value in fields if folded in (b"connection", b"te")] in ([], [b"Upgrade"], [
         b"trailers", b"te"])
     target = seen.target.decode("latin-1")
-    line = rf"{re.escape(seen.method)} +(?:http://shop\.example)?{re.escape(target)} +HTTP/1\.[01]\r\n"
+    line = rf"{re.escape(seen.method)} +(?:https?://shop\.example(?::80)?)?{re.escape(target)} +HTTP/[12]\.[01]\r\n"
     assert re.search(line, sent), (target, sent)
     assert re.search(rf"(?i)host:[ \t]*{re.escape(said[b'host'])}[ \t]*\r\n", sent), sent
     check_decision(seen.method, target.partition("?")[0], said, records)

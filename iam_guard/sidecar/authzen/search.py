@@ -13,6 +13,7 @@ from iam_guard.errors import UnavailableError
 from iam_guard.guard import Guard, Question, counts_of_the_service
 from iam_guard.identity.caller import Caller
 from iam_guard.model import AuthorizationRequest, Principal, normalise_context
+from iam_guard.sidecar.authzen.bounds import check_question
 from iam_guard.sidecar.authzen.entities import Action, Asked, read_asked
 from iam_guard.sidecar.authzen.paging import PageTokens, Place, continued
 from iam_guard.sidecar.authzen.questions import Asking, Questions
@@ -21,8 +22,8 @@ from iam_guard.sidecar.authzen.settings import AuthzenDoor
 from iam_guard.sidecar.authzen.universe import Universe
 from iam_guard.sidecar.authzen.vocabulary import Vocabulary
 
-#: Evaluations after which others have their turn.
-TURN = 200
+#: Seconds of evaluations after which others have their turn.
+TURN = 0.01
 _MEMBERS = {"subject": ("subject", "action", "resource", "context"),
             "resource": ("subject", "action", "resource", "context"), "action": ("subject", "resource", "context")}
 
@@ -71,6 +72,7 @@ class Search:
                 raise invalid("'page.limit' is another than on the page before.")
             limit, after = place.limit, place.after
         limit = min(limit or self._size, self._size)
+        check_question(members)
         asked = read_asked(members, searched=kind)
         found = await self._allowed(kind, asked, policies.attachments)
         rest = [one for one in found if one > after]
@@ -85,12 +87,15 @@ class Search:
     async def _allowed(self, kind: str, asked: Asked, attachments: Attachments) -> list[str]:
         """Everything for which the answer is yes, in order, by one revision of the policies."""
         found: list[str] = []
-        for done, (name, one) in enumerate(self._candidates(kind, asked, attachments), 1):
+        clock = asyncio.get_running_loop().time
+        turn = clock() + TURN
+        for name, one in self._candidates(kind, asked, attachments):
             asking = self._questions.about(one, attachments)
             if asking is not None and self._is_allowed(asking, attachments):
                 found.append(name)
-            if done % TURN == 0:
+            if clock() > turn:
                 await asyncio.sleep(0)
+                turn = clock() + TURN
         return found
 
     def _candidates(self, kind: str, asked: Asked, attachments: Attachments) -> Iterator[tuple[str, Asked]]:
