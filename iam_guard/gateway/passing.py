@@ -107,7 +107,8 @@ class Passing:
 
 def came_from(request: HTTPRequest) -> Fields:
     """Where the request came from; what a trusted proxy told of its own client is kept in front."""
-    before = request.header_values("x-forwarded-for") if request.trusted else ()
-    hops = ", ".join(one for one in (*before, request.client) if one)
+    hops = request.client
+    if request.trusted:
+        hops = ", ".join(one for one in (*request.header_values("x-forwarded-for"), hops) if one)
     scheme = _WEB.get(request.scheme, request.scheme)
     return [(_FOR, hops.encode("latin-1")), (_PROTO, scheme.encode("ascii")), (_HOST, request.host.encode("ascii"))]

@@ -126,18 +126,16 @@ class RequestWriter:
         Raises:
             UnsendableError: the request cannot be written as HTTP/1.1.
         """
-        fields: Fields = scope["headers"]
         last: Field | None = scope.get(LAST_FIELD)
-        if last is None:
-            return self._made(scope)
+        if last is None or HEAD_KEY not in (scope.get("extensions") or ()):
+            return self._made(scope, last)
+        fields: Fields = scope["headers"]
         known = self._known.get(id(fields))
         if known is None or known[0] is not fields:
-            known = fields, self._made(scope)
-            if HEAD_KEY in (scope.get("extensions") or ()):
-                self._known.keep(id(fields), known)
+            known = self._known.keep(id(fields), (fields, self._made(scope)))
         return known[1].with_field(last)
 
-    def _made(self, scope: Scope) -> RequestHead:
+    def _made(self, scope: Scope, last: Field | None = None) -> RequestHead:
         method = scope.get("method", "GET")
         if method not in _USUAL and not _METHOD.fullmatch(method):
             raise UnsendableError("the method is not a token", untouched=True)
@@ -148,6 +146,8 @@ class RequestWriter:
             kept.append((b"via", via))
         if trailers:
             kept += _ASK_FOR_TRAILERS
+        if last is not None:
+            kept.append(last)
         fields = b"\r\n".join(map(_COLON, ((b"host", host), *kept)))
         text = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode("ascii"), target(scope), fields)
         return RequestHead(method, text, len(kept) + 2, length, method in ("GET", "HEAD"))
