@@ -118,22 +118,31 @@ class Judge:
         return self.denials.of_error(error, request, sent=_as_sent(scope))
 
     def _judged_at_once(self, request: HTTPRequest) -> Admission | Denial | None:
-        """The verdict on a request whose credentials were accepted before and still count."""
+        """The verdict on a request that needs no credentials, or brings some that were accepted before."""
         rules = self._rules
         if rules.resolver is not None or request.method == "OPTIONS":
             return None
         match = rules.mapper.match(request)
-        if not isinstance(match, Match) or match.route.public:
+        if not isinstance(match, Match):
             return None
+        if match.route.public:
+            self.counts["public"] += 1
+            return Admission(self._caller_alone(_ANONYMOUS, request, match))
         principal = remembered(rules.authenticator, request)
         if principal is None:
             return None
-        context = request_keys(request, http_headers=rules.http_headers, http_query=rules.http_query)
-        caller = InformedCaller(principal, request, context, {}, route=match.route.template)
-        current_caller.set(caller)
+        caller = self._caller_alone(principal, request, match)
         given = match.context(request, principal.context)
         questions = [Question(action, resource, given) for action, resource in match.checks(request, principal.context)]
         return self._begun(caller, questions, request)
+
+    def _caller_alone(self, principal: Principal, request: HTTPRequest, match: Match) -> InformedCaller:
+        """Make the caller current where no application will ask for it."""
+        rules = self._rules
+        context = request_keys(request, http_headers=rules.http_headers, http_query=rules.http_query)
+        caller = InformedCaller(principal, request, context, {}, route=match.route.template)
+        current_caller.set(caller)
+        return caller
 
     async def _judged(self, request: HTTPRequest, scope: Mapping[str, Any],
                       receive: Receive) -> Admission | Denial:
