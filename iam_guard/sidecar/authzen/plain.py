@@ -34,6 +34,7 @@ class PlainQuestions:
 
     def __init__(self, questions: Questions) -> None:
         self._questions = questions
+        self._once: set[int] = set()
         self._known: tuple[Attachments | None, Memo[bytes, Asking]] = (None, Memo(_KEPT))
 
     def about(self, body: bytes, attachments: Attachments) -> Asking | None:
@@ -49,9 +50,19 @@ class PlainQuestions:
         found = known.get(body) or known.recall(body)
         if found is None and (asked := plain_question(body)) is not None:
             found = self._questions.about(asked, attachments)
-            if found is not None and len(body) <= _LONGEST:
+            if found is not None and len(body) <= _LONGEST and self._came_before(body):
                 known.keep(body, found)
         return found
+
+    def _came_before(self, body: bytes) -> bool:
+        """Whether a question came lately; one that comes once is not worth its place."""
+        name = hash(body)
+        if name in self._once:
+            return True
+        if len(self._once) >= _KEPT:
+            self._once.clear()
+        self._once.add(name)
+        return False
 
 
 def plain_question(body: bytes) -> Asked | None:

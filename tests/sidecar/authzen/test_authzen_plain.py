@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from authzen_fixture import BOB, DOOR, asking, fixture
+from authzen_fixture import BOB, DOOR, asking, fixture, policies
 from authzen_pdp import EVALUATION, DecisionPoint, attachments
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,21 +100,31 @@ def test_what_a_question_means_is_asked_again_of_other_policies() -> None:
     point = DecisionPoint(source, **DOOR)
     asked = asking("bob", "write", "record-2")
     asked["subject"]["properties"] = {"role": "admin"}
-    assert [point.post(EVALUATION, asked).json["decision"] for _ in range(2)] == [True, True]
+    assert [point.post(EVALUATION, asked).json["decision"] for _ in range(3)] == [True] * 3
     source.current = _bob("r2", {"role": "guest"})  # what is known counts more than what is said
-    assert [point.post(EVALUATION, asked).json["decision"] for _ in range(2)] == [False, False]
+    assert [point.post(EVALUATION, asked).json["decision"] for _ in range(3)] == [False] * 3
     source.current = _bob("r3", {})
     assert point.post(EVALUATION, asked).json["decision"] is True
 
 
-def test_questions_that_never_come_again_do_not_fill_the_memory() -> None:
-    point = fixture()
-    questions = PlainQuestions(point.app._evaluation._questions)
-    policies_of = point.guard.policies.attachments
+@pytest.fixture
+def questions() -> PlainQuestions:
+    return PlainQuestions(fixture().app._evaluation._questions)
+
+
+def test_questions_are_remembered_when_they_come_again_and_never_without_end(questions: PlainQuestions) -> None:
+    attached = policies().attachments
     for number in range(10_000):
-        assert questions.about(json.dumps(asking("alice", "read", str(number))).encode(), policies_of) is not None
+        body = json.dumps(asking("alice", "read", str(number // 2))).encode()
+        assert questions.about(body, attached) is not None
     known = questions._known[1]
-    assert len(known) + len(known._older) <= 2048
+    assert 0 < len(known) + len(known._older) <= 2048
+    assert len(questions._once) <= 2048
+
+
+def test_questions_that_come_once_or_are_long_are_not(questions: PlainQuestions) -> None:
+    attached = policies().attachments
     long = json.dumps(asking("alice", "read", "x" * 1024)).encode()
-    assert questions.about(long, policies_of) is not None
-    assert long not in known
+    for body in [json.dumps(asking("alice", "read", str(number))).encode() for number in range(100)] + [long] * 3:
+        assert questions.about(body, attached) is not None
+    assert not questions._known[1]
