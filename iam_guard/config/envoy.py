@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import yaml
 
 from iam_guard.asgi.listening import Address, read_address
+from iam_guard.asgi.reload import Watched
 from iam_guard.asgi.types import Receive, Scope, Send
 from iam_guard.config.gateway import checked_section, gateway_section, guard_settings, metrics_maker, watched_files
 from iam_guard.config.place import Origin
@@ -87,6 +88,7 @@ async def _run(path: str | Path, folder: Path, workers: int | None, on_ready: Ca
     from iam_guard.gateway.envoy.engine import EnvoyEngine
     from iam_guard.gateway.envoy.process import EnvoyProcess, options
 
+    watched = Watched([Path(path)])
     checked = _checked(load_settings(path))
     section = checked.section
     process = EnvoyProcess(folder, options(workers or section.workers, section.limits.linger_seconds))
@@ -97,7 +99,8 @@ async def _run(path: str | Path, folder: Path, workers: int | None, on_ready: Ca
 
     listening = listen(read_address(section.status), "/gateway/status") if section.status else None
     status = url_of(listening) if listening is not None else ""
-    engine = EnvoyEngine(lambda: version(_checked(load_settings(path))), version(checked), process, listening)
+    engine = EnvoyEngine(lambda: version(_checked(load_settings(path))), version(checked), process, listening,
+                         watched)
     await engine.serve(lambda told: on_ready(told, status))
 
 

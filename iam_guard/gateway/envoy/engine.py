@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from iam_guard.asgi.reload import stamp
+from iam_guard.asgi.reload import Watched
 from iam_guard.asgi.serving import serving
 from iam_guard.asgi.signals import cancelled, heeding_signals
 from iam_guard.errors import ConfigurationError, Fault, UnavailableError
@@ -34,14 +34,16 @@ class EnvoyEngine:
         first: That one.
         process: The Envoy that the versions are delivered to.
         status: The socket of the status address; ``None`` for none.
+        watched: The settings file, from before it was read.
     """
 
     def __init__(self, load: Callable[[], Version], first: Version, process: EnvoyProcess,
-                 status: socket.socket | None) -> None:
+                 status: socket.socket | None, watched: Watched) -> None:
         self._gateway = Reloading(Generation(first), lambda: self._compatible(load()), self._taken)
         self._tally = Tally(first.counts)
         self._process = process
         self._status = status
+        self._watched = watched
         limits = first.settings.limits
         self._rules = ConnectionRules(limits.head_seconds, limits.body_seconds, 0)
 
@@ -99,16 +101,14 @@ class EnvoyEngine:
 
     async def _reload_when(self, wanted: asyncio.Event) -> None:
         """Reload when somebody wants it, or a file is another one than before."""
-        seen = stamp(self._gateway.generation.loaded.files)
         while True:
+            self._watched.follow(self._gateway.generation.loaded.files)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await wanted.wait()
-            now = stamp(self._gateway.generation.loaded.files)
-            if wanted.is_set() or now != seen:
+            if self._watched.have_changed() or wanted.is_set():
                 wanted.clear()
                 await self._gateway.reload()
-                seen = now
 
     async def _until(self, stop: asyncio.Event) -> None:
         ended, told = asyncio.create_task(self._process.wait()), asyncio.create_task(stop.wait())

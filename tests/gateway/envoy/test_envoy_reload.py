@@ -9,10 +9,11 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from envoy_engine import ROUTES, Engine, get, section, shop_and_orders, write_settings
+from envoy_engine import ROUTES, Engine, get, section, shop_and_orders, write_settings, write_world
 from forward_client import HOST, SECONDS, http_call, wait_for
 from sidecar_process import bearer
 from websockets.sync.client import connect
@@ -118,6 +119,21 @@ def test_a_change_of_upstreams_and_of_routes_counts(engine: Engine) -> None:
     rewrite(engine, section(other, one, limits=LIMITS))
     assert get(engine, "/documents/1") == 200
     assert (len(engine.shop.seen), len(engine.orders.seen)) == (0, 1)
+
+
+def test_a_change_while_it_starts_is_not_missed(engine: Engine, tmp_path: Path) -> None:
+    settings = write_world(tmp_path, section(*ports(engine), limits=LIMITS))
+    starting = Engine(settings)
+    try:
+        wait_for(lambda: list(tmp_path.glob("tmp/*/clusters.json")), "the settings are read, and Envoy is on its way")
+        write_settings(tmp_path, section(*reversed(ports(engine)), limits=LIMITS))
+        starting.wait()
+        wait_for(lambda: starting.reloads()["done"] == 1, "the settings are loaded again")
+        engine.orders.seen.clear()
+        assert get(starting, "/documents/1") == 200
+        assert len(engine.orders.seen) == 1
+    finally:
+        starting.close()
 
 
 def test_a_change_of_the_route_map_counts(engine: Engine) -> None:
