@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import uvicorn
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -106,6 +107,16 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         if self._body.at == inf and not self._in_head and self.cycle is not None and self.cycle.more_body:
             self._body.at = self.loop.time() + self._rules.body_seconds
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body has come."""
+        cycle = self.cycle
+        if not isinstance(cycle, GatewayCycle):
+            super().on_body(body)  # a switch of protocols, or nobody's
+        elif not cycle.response_complete and not (self.parser.should_upgrade() and self._should_upgrade()):
+            cycle.put(body)
+            if cycle.waiting > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """The body is complete."""

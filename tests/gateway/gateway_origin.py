@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ class Seen:
     body: int = 0
     whole: bool = False
     trailers: list[bytes] = field(default_factory=list)
+    digest: str = ""
 
     def values(self, name: str) -> list[str]:
         return [value.decode("latin-1") for key, value in self.headers if key.lower() == name.lower().encode()]
@@ -78,8 +80,11 @@ class Origin:
         if seen.values("upgrade") == ["websocket"]:
             await self._socket(head, reader, writer)
             return False
+        whole = hashlib.sha256()
         async for piece in _body(seen, reader):
             seen.body += len(piece)
+            whole.update(piece)
+        seen.digest = whole.hexdigest()
         seen.whole = True
         if self.say.get(target.decode("latin-1")) == b"":
             return await self._silence(reader)

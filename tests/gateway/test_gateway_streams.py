@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import http.client
 import socket
 
@@ -43,6 +44,19 @@ def upload(gateway: Gateway, behind: Origin, size: int) -> None:
     finally:
         connection.close()
     assert gateway.memory() - before < MORE_KIB
+
+
+def test_a_body_in_the_smallest_pieces_passes_whole_and_in_its_order(gateway: Gateway, behind: Origin) -> None:
+    pieces = 20_000
+    with socket.create_connection(("127.0.0.1", gateway.port), SECONDS) as client:
+        client.sendall(f"PUT /files/pub/small HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\n"
+                       f"Connection: close\r\nAuthorization: Bearer {token('root')}\r\n\r\n".encode()
+                       + b"".join(b"1\r\n%c\r\n" % (number % 251) for number in range(pieces)) + b"0\r\n\r\n")
+        answer = b""
+        while chunk := client.recv(65_536):
+            answer += chunk
+    assert answer.endswith(b"body of %d\n" % pieces)
+    assert behind.seen[-1].digest == hashlib.sha256(bytes(number % 251 for number in range(pieces))).hexdigest()
 
 
 def test_a_download_passes_in_constant_memory(gateway: Gateway) -> None:
