@@ -56,8 +56,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory, breaker: Breaker) -> Iterat
         upstreams = {"named": [f"http://localhost:{port}"], "unix": ["unix:app.sock"], "gone": [nowhere],
                      "half": [nowhere, here], "other": [here, nowhere],
                      "breaks": [f"http://127.0.0.1:{breaker.listening.getsockname()[1]}"]}
-        gateway = {"upstreams": {name: {"servers": servers} for name, servers in upstreams.items()},
-                   "routes": [{"host": f"{name}.example", "upstream": name} for name in upstreams]}
+        made = {name: {"servers": servers} for name, servers in upstreams.items()}
+        gateway = {"upstreams": {**made, "narrow": {"servers": [here], "max_connections": 1}},
+                   "routes": [{"host": f"{name}.example", "upstream": name} for name in (*upstreams, "narrow")]}
         yield closing.enter_context(running(write_world(folder, gateway), apps))
 
 
@@ -90,6 +91,28 @@ def test_a_server_on_a_unix_socket(engine: Engine) -> None:
 
 def test_an_upstream_that_is_not_there(engine: Engine) -> None:
     assert post(engine, "gone") == 503
+
+
+def test_who_finds_no_connection_free_waits(engine: Engine) -> None:
+    app = engine.apps["tcp"]
+    app.seen.clear()
+    found: list[int] = []
+    callers = [threading.Thread(target=lambda: found.append(_call_slowly(engine))) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    try:
+        wait_for(lambda: app.seen, "one request is under way")
+        assert post(engine, "named") == 200  # another upstream, and another turn of the same server
+        assert [one["target"] for one in app.seen].count("/documents/slow") == 1
+    finally:
+        app.go_on.set()
+        for caller in callers:
+            caller.join(SECONDS)
+    assert found == [200] * 3
+
+
+def _call_slowly(engine: Engine) -> int:
+    return http_call(engine.port, "GET", "/documents/slow", bearer("ann").items(), host="narrow.example").status
 
 
 def test_nothing_is_sent_twice(engine: Engine, breaker: Breaker) -> None:
