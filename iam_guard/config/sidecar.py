@@ -167,7 +167,8 @@ class _Making:
         told = self.plan.told.ext_authz_grpc or GrpcDoor()
         there = msgspec.structs.replace(told, listen=str(self.plan.address("ext_authz_grpc")))
         readiness = self.readiness
-        self.grpc = GrpcAnswers(Checks(self._asker("ext_authz_grpc"), lambda: not readiness.missing()), there)
+        self.grpc = GrpcAnswers(Checks(self._asker("ext_authz_grpc"), lambda: not readiness.missing(),
+                                       self.plan.values.context.headers), there)
 
     def _tokens(self) -> ASGIApp:
         from iam_guard.config.token_door import make_token_door  # brings what a directory needs

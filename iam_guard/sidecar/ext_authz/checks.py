@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from iam_guard.errors import RequestRefusedError, UnavailableError
 from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
 from iam_guard.sidecar.ext_authz import messages
 from iam_guard.sidecar.ext_authz.http2.calls import OK, UNAVAILABLE, Reply
 from iam_guard.sidecar.ext_authz.parsing import described
-from iam_guard.sidecar.ext_authz.reading import original_of
+from iam_guard.sidecar.ext_authz.reading import names_of, original_of
 from iam_guard.sidecar.ext_authz.writing import response_of
 from iam_guard.sidecar.original import OriginalRequest
 
@@ -25,10 +25,12 @@ class Checks:
     Args:
         asker: Decides.
         is_ready: Whether there are policies to decide with.
+        listed: Headers that policies read.
     """
 
-    def __init__(self, asker: Asker, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, asker: Asker, is_ready: Callable[[], bool], listed: Iterable[str] = ()) -> None:
         self._asker = asker
+        self._listed = names_of(listed)
         self._is_ready = is_ready
 
     async def check(self, request: bytes) -> bytes:
@@ -41,7 +43,7 @@ class Checks:
             UnavailableError: nothing can be decided. The call has to end with an error, which keeps Envoy closed.
         """
         try:
-            original, body = original_of(described(request))
+            original, body = original_of(described(request, self._listed))
         except RequestRefusedError as error:
             return _message(self._asker.refuse(error))
         return _message(await self._asker.ask(original, body))
@@ -62,7 +64,7 @@ class Checks:
     def _asked(self, request: bytes) -> OriginalRequest | Answer:
         """The request of the client, or the answer to a call that does not tell it."""
         try:
-            return original_of(described(request))[0]
+            return original_of(described(request, self._listed))[0]
         except Exception as error:
             if not isinstance(error, RequestRefusedError):
                 _logger.exception("a call for external authorization is denied because of an error")

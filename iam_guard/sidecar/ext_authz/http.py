@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from iam_guard.asgi.types import Message, Receive, Scope, Send
@@ -11,7 +11,7 @@ from iam_guard.errors import ConfigurationError, Fault, RequestRefusedError
 from iam_guard.http.address import TrustedProxies, peer_text
 from iam_guard.http.edge import EdgeSettings
 from iam_guard.sidecar.answer import PREFLIGHT, Answer, Asker, for_subrequest
-from iam_guard.sidecar.ext_authz.reading import PARTIAL_BODY, unclear
+from iam_guard.sidecar.ext_authz.reading import PARTIAL_BODY, apart, names_of, unclear
 from iam_guard.sidecar.ext_authz.settings import HttpDoor, refuse_other_path
 from iam_guard.sidecar.original import Fields, OriginalRequest
 
@@ -43,7 +43,7 @@ class HttpApp:
 
     def __init__(self, asker: Asker, door: HttpDoor, *, unix: bool = False, listed: Iterable[str] = ()) -> None:
         self._asker = asker
-        self._listed = frozenset(name.lower().encode("latin-1") for name in listed)
+        self._listed = names_of(listed)
         self._unix = unix
         self._door = door
         self._peers = TrustedProxies(door.peers)
@@ -102,7 +102,7 @@ class HttpApp:
         kept = tuple([field for field in fields if field[0] not in _OF_THE_CALL
                       and not _CERTIFICATES.fullmatch(field[0].replace(b"_", b"-"))])
         if self._listed:
-            kept = tuple(_apart(kept, self._listed))
+            kept = tuple(apart(kept, self._listed))
         return OriginalRequest(scope["method"], self._target(scope), scheme, host, client, kept,
                                scope.get("http_version", "1.1"), websocket)
 
@@ -128,15 +128,6 @@ class HttpApp:
             raise unclear(f"its call is not below '{self._door.path_prefix}/'")
         query: bytes = scope.get("query_string") or b""
         return target + b"?" + query if query else target
-
-
-def _apart(fields: Fields, listed: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """The fields, with a field for each value of those that are lists."""
-    for name, value in fields:
-        if name in listed and b"," in value:
-            yield from ((name, one.strip()) for one in value.split(b","))
-        else:
-            yield name, value
 
 
 def _one(fields: Fields, name: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -67,6 +68,25 @@ def original_of(told: Described) -> tuple[OriginalRequest, bytes | None]:
                               _VERSIONS.get(told.protocol, ""), websocket,
                               unquote(told.certificate) if told.certificate else "")
     return original, _body(told, index)
+
+
+def names_of(listed: Iterable[str]) -> frozenset[bytes]:
+    """Names of headers as they are compared here."""
+    return frozenset([name.lower().encode("latin-1") for name in listed])
+
+
+def apart(fields: Iterable[tuple[bytes, bytes]], listed: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The fields, with one for each value of those that are lists, where Envoy has made one of several.
+
+    Args:
+        fields: With names in lower case.
+        listed: Names of those that are read as lists (RFC 9110 section 5.3).
+    """
+    for name, value in fields:
+        if name in listed and b"," in value:
+            yield from ((name, one.strip()) for one in value.split(b","))
+        else:
+            yield name, value
 
 
 def unclear(why: str) -> RequestRefusedError:

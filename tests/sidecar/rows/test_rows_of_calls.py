@@ -188,6 +188,14 @@ def test_g03_3_the_clients_copies_are_taken_off(channel: grpc.Channel) -> None:
     assert {"x-iam-principal", "x_guard_account"} <= set(told.removed)
 
 
+@pytest.mark.parametrize(("value", "code"), [("user", 0), ("user,admin", 7), ("admin,user", 7), ("user, admin", 7),
+                                             ("admin", 7), ("user,guest", 0)])
+def test_h08_1_one_header_of_several_is_several(channel: grpc.Channel, value: str, code: int) -> None:
+    """Without raw headers, Envoy joins what was sent twice; a value that is denied is not hidden by the other."""
+    sent = {"authorization": bearer("insider")["Authorization"], "x-role": value}
+    assert Told(channel.unary_unary(CHECK)(check("GET", "/files/x", headers=sent), timeout=20)).code == code
+
+
 # --- What is written down ---
 
 def test_g12_1_a_record_is_one_line_whatever_the_client_says(guard: Running) -> None:
