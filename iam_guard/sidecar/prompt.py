@@ -29,8 +29,9 @@ class PromptProtocol(BoundedProtocol):
             self._promptly = None  # kept by the ordinary way alone
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """See uvicorn. Calls that are sent before their answers, and clients that do not read, go the usual way."""
-        if self._promptly is None or self.pipeline or self.flow.write_paused or self.transport.is_closing():
+        """See uvicorn. Calls with bodies and calls that are sent ahead go the usual way, as who does not read does."""
+        if (self._promptly is None or self.pipeline or self.flow.write_paused or self.transport.is_closing()
+                or _has_body(cycle.scope)):
             super()._start_asgi_task(cycle, app)
             return
         answer = self._promptly(cycle.scope)
@@ -49,6 +50,12 @@ class PromptProtocol(BoundedProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+
+def _has_body(scope: Mapping[str, Any]) -> bool:
+    """Whether something follows the head: a call is answered when it is seen to be one to its end."""
+    told = dict(scope["headers"])
+    return b"transfer-encoding" in told or told.get(b"content-length", b"0") != b"0"
 
 
 def _is_plain(fields: Fields) -> bool:

@@ -215,6 +215,14 @@ def test_a_body_that_comes_later_is_not_read_as_the_next_call_either(port: int) 
         assert line.status() == 403
 
 
+def test_a_call_whose_body_breaks_its_frame_is_refused_and_not_answered_before(port: int) -> None:
+    """Threat F04.1."""
+    with Line(port) as line:
+        line.ask(head(more="Transfer-Encoding: chunked\r\n") + b"5\r\nAAAAAXX2\r\n45\r\n0\r\n\r\n" + head())
+        assert line.status() == 400
+        assert line.is_over()
+
+
 def test_what_could_be_read_as_another_header_is_never_sent() -> None:
     class Strange:
         asked: list[str]
