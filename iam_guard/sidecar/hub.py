@@ -112,8 +112,9 @@ class Hub:
         """
         while self._handed:  # the worker has it by now
             self._handed.pop().close()
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self._hear(left):
+        until, rang = time.monotonic() + seconds, False
+        while not rang and (left := until - time.monotonic()) > 0:
+            rang = self._hear(left)
             self._end_rounds()
             if self._has_started and not self._taking and self._is_reload_wanted():
                 self._begin_reload()

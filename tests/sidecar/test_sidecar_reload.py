@@ -106,6 +106,15 @@ def test_reloads_under_load_lose_no_call(sidecar: Running, settings: Path, text:
     assert load.bad == []
 
 
+def test_sighup_after_sighup_starves_nobody(sidecar: Running, control: Control) -> None:
+    """New settings are taken up while more signals come."""
+    before, sent = control.done(), 0
+    while control.done() < before + 3:
+        sidecar.process.send_signal(signal.SIGHUP)
+        sent += 1
+        assert sent < 2000
+
+
 @pytest.mark.nightly
 def test_a_reload_every_second_for_a_minute_loses_no_call(sidecar: Running, settings: Path, text: str,
                                                           control: Control) -> None:
