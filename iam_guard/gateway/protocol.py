@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from math import inf
 from typing import Any
@@ -83,6 +83,7 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
         self._in_head = False
         self._between = True
         self._whole: bytes | None = None
+        self._front: Any = None
         self._ending = False
         self._extensions: dict[str, Any] = {}
         self.url = b""
@@ -170,10 +171,18 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; what is known of the client's certificate goes along."""
+        if (self.cycle is not None and not self.cycle.response_complete) or _has_body(self.scope["headers"]):
+            # Its answer would come before others, or its body be taken for messages.
+            self.send_400_response("")
+            return
         if self.patience is not None:
             self.patience.end()
         super().handle_websocket_upgrade()
-        scope = getattr(self.transport.get_protocol(), "scope", None)
+        taken = self.transport.get_protocol()
+        if not getattr(taken, "handshake_initiated", False):
+            self._refuse(HTTPStatus.BAD_REQUEST)  # it is no handshake, and nobody else will say so
+            return
+        scope = getattr(taken, "scope", None)
         if self._extensions and scope is not None:
             scope["extensions"] = {**(scope.get("extensions") or {}), **self._extensions}
 
@@ -198,8 +207,19 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
             # It is the body of the request which is to be answered next.
             self.transport.write(self._heads.refusal(HTTPStatus.BAD_REQUEST))
         self.transport.close()
-        cycle.disconnected = True  # it says nothing more
-        cycle.message_event.set()
+        self._silence()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """See uvicorn; the newest request is not the one that is answered when several were sent ahead."""
+        self._front = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _silence(self) -> None:
+        """Nothing more is said to anybody: the request that is answered learns that its client has gone."""
+        for cycle in (self._front, self.cycle):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
     def _let_trail(self) -> None:
         """Offer trailers."""
@@ -264,7 +284,7 @@ def _ends_unclearly(said: Mapping[bytes, bytes]) -> bool:
     return said.get(b"transfer-encoding", b"chunked").lower() != b"chunked"
 
 
-def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:
+def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 \t"))
                for name, value in headers)
 
