@@ -14,7 +14,8 @@ Fields = list[Field]
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: Said by one end of a connection to the other.
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding",
-                        b"upgrade", b"proxy-authenticate", b"proxy-authorization", b"proxy-authentication-info"})
+                        b"upgrade", b"http2-settings", b"proxy-authenticate", b"proxy-authorization",
+                        b"proxy-authentication-info"})
 #: Each WebSocket handshake makes its own.
 HANDSHAKE = frozenset({b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions",
                        b"sec-websocket-protocol", b"sec-websocket-accept"})
