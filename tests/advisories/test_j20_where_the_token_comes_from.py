@@ -45,7 +45,7 @@ def test_mw_05_no_header_or_another_scheme() -> None:
 def test_mw_05_nothing_after_the_scheme(value: str) -> None:
     with pytest.raises(AuthenticationError) as caught:
         asyncio.run(authenticator().authenticate(request(value)))
-    assert caught.value.code == "invalid_token"
+    assert caught.value.code == "invalid_request"
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "BeArEr"])
