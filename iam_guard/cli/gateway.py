@@ -65,6 +65,7 @@ def _by_itself(config: Path, check: bool, workers: int | None) -> None:
     composed = _composed("gateway", "gateway")
     section = composed.load_gateway(config).settings
     if check:
+        _check_policies(config)
         note("nothing is wrong")
         return
     from iam_guard.asgi.listening import read_address
@@ -91,9 +92,19 @@ def _with_envoy(config: Path, check: bool, workers: int | None, print_config: bo
         print_text(composed.written_config(config).rstrip())
     elif check:
         composed.check_envoy(config)
+        _check_policies(config)
         note("nothing is wrong")
     else:
         composed.run_envoy(config, workers, _tell_of_envoy)
+
+
+def _check_policies(config: Path) -> None:
+    """Prove the policies too; a start with wrong ones serves nothing until they are mended."""
+    from iam_guard.config.policies import check_policies
+    from iam_guard.config.settings import load_settings
+
+    settings = load_settings(config)
+    check_policies(settings.values, settings.origin)
 
 
 def _tell_of_envoy(listen: str, status: str) -> None:

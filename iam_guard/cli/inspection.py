@@ -15,7 +15,6 @@ from iam_guard.policy.source import SourceText
 
 if TYPE_CHECKING:
     from iam_guard.config.routes import RouteSources
-    from iam_guard.config.settings import Settings
 
 SUFFIXES = (".json", ".yaml", ".yml")
 #: Keys that only a settings file has.
@@ -142,13 +141,14 @@ def _check_settings(path: Path) -> None:
     """Check a settings file, and what it names: issuers, routes, policies, doors; nothing is fetched or started."""
     from iam_guard.config.callers import check_callers  # it brings a web client along
     from iam_guard.config.doors import check_doors
+    from iam_guard.config.policies import check_policies
     from iam_guard.config.settings import load_settings
 
     settings = load_settings(path)
     faults: list[Fault] = []
     settings.origin.attempt(faults, "", lambda: check_callers(settings.values, settings.origin))
     settings.origin.attempt(faults, "", lambda: read_route_sources(path))
-    settings.origin.attempt(faults, "", lambda: _load_policies(settings))
+    settings.origin.attempt(faults, "", lambda: check_policies(settings.values, settings.origin))
     settings.origin.attempt(faults, "", lambda: check_doors(settings))
     if faults:
         raise ConfigurationError(dict.fromkeys(faults))
@@ -170,14 +170,3 @@ def read_route_sources(path: Path) -> RouteSources:
         partition, account = store.home()
     names = ResourceNames(partition, settings.values.resources.region, account)
     return read_routes(settings.values.routes, settings.origin, names)
-
-
-def _load_policies(settings: Settings) -> None:
-    from iam_guard.config.policies import opened_policy_store
-
-    at, mend = ("/store", "correct the URL") if settings.values.store else ("/policies", "correct the path")
-    try:
-        with opened_policy_store(settings.values, settings.origin) as store:
-            store.load()
-    except UnavailableError as problem:
-        raise ConfigurationError(settings.origin.fault(at, str(problem), mend)) from None

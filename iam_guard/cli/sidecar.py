@@ -38,13 +38,16 @@ def sidecar(
 
     Exit code 1: the settings are wrong, or an address is taken.
     """
+    from iam_guard.config.policies import check_policies
     from iam_guard.config.settings import load_settings  # servers, web client and cryptography
     from iam_guard.config.sidecar import Around, make_sidecar
     from iam_guard.config.sidecar_run import log_to_stderr, run_sidecar
 
     log_to_stderr()
     if check:
-        make_sidecar(load_settings(config), Around(workers=workers or 0))
+        settings = load_settings(config)
+        make_sidecar(settings, Around(workers=workers or 0))
+        check_policies(settings.values, settings.origin)
         note(f"{config}: nothing is wrong")
     else:
         run_sidecar(config, workers or 0, _tell)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from iam_guard.asgi.lifespan import Part
 from iam_guard.config.place import Origin
+from iam_guard.config.samples import check_samples
 from iam_guard.config.schema import PolicySettings, SettingsFile, StoreSettings
 from iam_guard.config.secrets import read_secret
 from iam_guard.directory.port import DirectoryStore
-from iam_guard.errors import ConfigurationError, DocumentError
+from iam_guard.errors import ConfigurationError, DocumentError, UnavailableError
 from iam_guard.http.naming import ResourceNames
 from iam_guard.store.file import FilePolicyStore
 from iam_guard.store.following import DirectoryPolicyStore
@@ -86,6 +87,22 @@ def opened_policy_store(settings: SettingsFile, origin: Origin) -> Iterator[File
         yield store
     finally:
         _release(store)
+
+
+def check_policies(settings: SettingsFile, origin: Origin) -> None:
+    """Read the policies that settings name, as a start would.
+
+    Raises:
+        ConfigurationError: there are none, or a start would not serve them.
+    """
+    at, mend = ("/store", "correct the URL") if settings.store else ("/policies", "correct the path")
+    try:
+        with opened_policy_store(settings, origin) as store:
+            found = store.load()
+    except UnavailableError as problem:
+        raise ConfigurationError(origin.fault(at, str(problem), mend)) from None
+    if not settings.development:
+        check_samples(found.attachments)
 
 
 def _release(store: FilePolicyStore | DirectoryPolicyStore) -> None:

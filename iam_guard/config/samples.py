@@ -20,11 +20,20 @@ def refuse_samples(attachments: Attachments, *, revision: str, before: PolicySet
     Raises:
         ConfigurationError: a document for everybody allows every action on every resource.
     """
+    check_samples(attachments)
+    return make_policy_set(attachments, revision=revision, before=before)
+
+
+def check_samples(attachments: Attachments) -> None:
+    """See that nobody lets everybody do everything.
+
+    Raises:
+        ConfigurationError: a document for everybody allows every action on every resource.
+    """
     faults = [_fault(policy.document, statement) for policy in attachments.everyone
               for statement in policy.document.statements if _allows_everything(statement)]
     if faults:
         raise ConfigurationError(faults)
-    return make_policy_set(attachments, revision=revision, before=before)
 
 
 def _allows_everything(statement: Statement) -> bool:

@@ -32,8 +32,9 @@ DEFAULT_PREFIX = "igk"
 _TEXT = re.compile(rb"([a-z][a-z0-9]{0,15}_[A-Za-z0-9]{8,64})_[A-Za-z0-9_-]{32,256}")
 _ID = re.compile(r"[a-z][a-z0-9]{0,15}_[A-Za-z0-9]{8,64}", re.ASCII)
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-#: Headers that mean something else.
-_TAKEN = frozenset({"authorization", "cookie", "dpop", "host"})
+#: Headers that mean something else; what is in an id of a request is given back and written to logs, and AuthZEN's door
+#: takes two requests that differ in nothing else for the same.
+_TAKEN = frozenset({"authorization", "cookie", "dpop", "host", "content-length", "x-request-id"})
 _LETTERS = string.ascii_letters + string.digits
 #: Compared with when there is no entry, so that an unknown id takes as long as a wrong secret.
 _NOBODY = sha256(b"").digest()

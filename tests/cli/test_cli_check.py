@@ -150,3 +150,27 @@ def test_bytes_that_are_no_text_are_a_fault(run: Any, tmp_path: Path) -> None:
 def test_an_empty_folder_is_a_fault_and_a_missing_one_wrong_usage(run: Any, tmp_path: Path) -> None:
     assert faults(run, tmp_path) != []
     assert run("check", tmp_path / "nowhere").exit_code == 2
+
+
+_ALL = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
+_DOORS = """\
+gateway: {upstreams: {orders: {servers: ["http://127.0.0.1:9"]}}}
+edge: {trusted_proxies: [127.0.0.1]}
+sidecar: {forward: [{proxy: nginx}]}
+"""
+
+
+@pytest.mark.parametrize("command", [["check"], ["gateway", "--check", "--config"],
+                                     ["gateway", "--engine", "envoy", "--check", "--config"],
+                                     ["sidecar", "--check", "--config"]], ids=" ".join)
+def test_policies_that_no_start_would_serve_are_a_fault(run: Any, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "iam" / "everyone").mkdir(parents=True)
+    (tmp_path / "iam" / "everyone" / "all.json").write_text(_ALL)
+    (tmp_path / "routes.yaml").write_text("version: 1\nroutes: {GET /health: public}\n")
+    settings = tmp_path / "iam-guard.yaml"
+    settings.write_text(SETTINGS + _DOORS)
+    refused = run(*command, settings)
+    assert refused.exit_code == 1
+    assert "everyone/all.json:1: /Statement/0: everybody may do everything" in refused.stdout + refused.stderr
+    settings.write_text(SETTINGS + _DOORS + "development: true\n")
+    assert run(*command, settings).exit_code == 0

@@ -297,8 +297,9 @@ NO_ISSUERS = BASE.partition("issuers:")[0] + "issuers: []\n"
     ("tags: {team: night}", "expires: tomorrow", "/credentials/api_keys/keys/0/expires: 'tomorrow' is not a moment"),
     ("tags: {team: night}", 'expires: "2030-01-01T00:00:00"', "/credentials/api_keys/keys/0/expires"),
     ("id: igk_7Q2mX9aBfT3k", "id: igk", "/credentials/api_keys/keys/0/id: 'igk' is not the id of a key"),
-    ("    keys:\n", "    header: Cookie\n    keys:\n",
-     "/credentials/api_keys/header: 'Cookie' is not a header for keys"),
+    *(("    keys:\n", f"    header: {name}\n    keys:\n",
+       f"/credentials/api_keys/header: '{name}' is not a header for keys")
+      for name in ("Cookie", "X-Request-ID", "Content-Length")),
     ("  api_keys:", "  api_key:", "/credentials/api_key: 'api_key' is not a setting here; did you mean 'api_keys'?"),
     ('resource: "https://orders.example"', 'resource: "http://orders.example"', "/metadata"),
 ])
