@@ -14,6 +14,10 @@ import uvicorn
 
 from iam_guard.errors import UnavailableError
 
+#: How long a connection that was just accepted is left open at the end: its client may have sent a call already, which
+#: nobody has read, and could not know that it had better go elsewhere.
+NEWCOMER_SECONDS = 0.5
+
 
 class ReadyServer(uvicorn.Server):
     """A server that tells when it is ready, and leaves signals to whoever runs it.

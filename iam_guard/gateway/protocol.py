@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from iam_guard.asgi.admissions import HEAD_KEY
+from iam_guard.asgi.serving import NEWCOMER_SECONDS
 from iam_guard.gateway.cycle import GatewayCycle
 from iam_guard.gateway.head import HeadWriter
 from iam_guard.gateway.patience import ConnectionRules as ConnectionRules
@@ -238,9 +239,14 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
         self.scope["path"] = unquote(raw.decode("latin-1"))
 
     def shutdown(self) -> None:
-        """The gateway stops: a request that has begun to arrive is still served."""
-        if self._in_head and not self.transport.is_closing():
+        """The gateway stops: a request that has begun to arrive is still served, and a newcomer is heard."""
+        if self.transport.is_closing():
+            super().shutdown()
+        elif self._in_head:
             self._ending = True
+        elif self.cycle is None and not self._ending:
+            self._ending = True
+            self.loop.call_later(NEWCOMER_SECONDS, self.shutdown)
         else:
             super().shutdown()
 

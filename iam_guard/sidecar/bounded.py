@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from iam_guard.asgi.serving import NEWCOMER_SECONDS
+
 #: Requests that a caller may send before it has the answers to those in front of them.
 _MOST_WAITING = 100
 #: Seconds in which a call that has begun to arrive has to be there; its caller is a program nearby.
@@ -72,3 +74,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head and (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
             self.transport.write(_TOO_SLOW)
         self.transport.close()
+
+    def shutdown(self) -> None:
+        """See uvicorn; a client that was just accepted is heard first."""
+        if self.cycle is None and not self.transport.is_closing():
+            self.loop.call_later(NEWCOMER_SECONDS, super().shutdown)
+        else:
+            super().shutdown()

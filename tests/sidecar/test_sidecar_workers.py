@@ -216,9 +216,8 @@ def test_a_stop_under_load_drops_no_call_and_leaves_nobody_behind(tmp_path: Path
         assert found.end() == 0, found.text
         for thread in asking:
             thread.join()
-    # A new connection that waited to be accepted when the listener closed is reset by the kernel, and one that was just
-    # accepted is closed before anything was read of it: neither call had begun.
-    assert set(outcomes) <= {200, "ReadError", "RemoteProtocolError"}
+    # A connection that waited to be accepted when the listener closed is reset by the kernel: nothing was asked on it.
+    assert set(outcomes) <= {200, "ReadError"}
     assert outcomes.count(200) >= 30
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
 
