@@ -12,7 +12,7 @@ import typer
 from iam_guard.cli import api_keys, check, explain, gateway, routes, schema, sidecar, simulate
 from iam_guard.cli.demo import command as demo
 from iam_guard.cli.failures import GuardedCommands
-from iam_guard.errors import ConfigurationError, Fault
+from iam_guard.cli.lacking import add_stand_in, of_another
 
 #: Commands on a directory, and what their help says where a library is missing.
 _LATER = {"directory": "Accounts, users, groups, roles and policies", "token": "Sessions, and the keys that sign them"}
@@ -34,22 +34,9 @@ def _loaded(name: str) -> Any:
     try:
         commands = import_module(f"iam_guard.cli.{name}").app
     except ModuleNotFoundError as missing:
-        if (missing.name or "iam_guard").startswith("iam_guard"):
-            raise
-        return typer.main.get_command(_without(name, missing.name))
+        commands = typer.Typer()
+        add_stand_in(commands, name, _LATER[name], of_another(missing))
     return typer.main.get_command(commands)
-
-
-def _without(name: str, missing: str | None) -> typer.Typer:
-    """What stands for the commands on a directory where a library is missing."""
-    lacking = typer.Typer()
-
-    @lacking.command(name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
-                     help=f"{_LATER[name]}: needs the extra 'directory', which is not installed.")
-    def needs_more() -> None:
-        raise ConfigurationError(Fault(f"'{missing}' is not installed", "pip install 'iam-guard[directory]'"))
-
-    return lacking
 
 
 app = typer.Typer(name="iam-guard", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False,

@@ -12,6 +12,7 @@ import typer
 
 from iam_guard.cli.caller import Account, As, Store, caller_of
 from iam_guard.cli.output import Format, note, print_json, print_text
+from iam_guard.cli.signing_keys import Keys
 from iam_guard.config.directory import opened_directory
 from iam_guard.config.tokens import opened_token_service
 from iam_guard.directory.operations.inline import PutRolePolicy, PutUserPolicy
@@ -32,9 +33,6 @@ REVOKE = ("iam-guard token revoke --store sqlite:///iam.db --role Publisher",
 
 #: IAM's own name of the policy that ends older sessions.
 REVOKING = "AWSRevokeOlderSessions"
-
-Keys = Annotated[Path, typer.Option("--keys", envvar="IAM_GUARD_TOKEN_KEYS", metavar="FILE", show_default=False,
-                                    help="The file with the signing keys; see 'iam-guard token keys'.")]
 
 
 def issue(

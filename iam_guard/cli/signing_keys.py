@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from iam_guard.cli.output import Format, note, print_json, print_table
-from iam_guard.cli.sessions import Keys
 from iam_guard.sts.key_file import SigningKeyFile
 from iam_guard.sts.signing import SigningKey, SigningKeys
 
 KEYS = ("iam-guard token keys --keys keys.json --new", "iam-guard token keys --keys keys.json",
         "iam-guard token keys --keys keys.json --rotate --lead 600")
+Keys = Annotated[Path, typer.Option("--keys", envvar="IAM_GUARD_TOKEN_KEYS", metavar="FILE", show_default=False,
+                                    help="The file with the signing keys; see 'iam-guard token keys'.")]
 
 
 def keys(

@@ -240,11 +240,12 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The gateway stops: a request that has begun to arrive is still served, and a newcomer is heard."""
+        heard = self.cycle is not None
         if self.transport.is_closing():
             super().shutdown()
         elif self._in_head:
             self._ending = True
-        elif self.cycle is None and not self._ending:
+        elif not heard and not self._ending:
             self._ending = True
             self.loop.call_later(NEWCOMER_SECONDS, self.shutdown)
         else:

@@ -77,7 +77,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """See uvicorn; a client that was just accepted is heard first."""
-        if self.cycle is None and not self.transport.is_closing():
+        heard = self.cycle is not None
+        if not heard and not self.transport.is_closing():
             self.loop.call_later(NEWCOMER_SECONDS, super().shutdown)
         else:
             super().shutdown()

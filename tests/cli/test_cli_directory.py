@@ -238,10 +238,14 @@ def test_a_directory_does_not_begin_without_a_key(run: Do, store: str, monkeypat
     assert run("directory", "list-users", "--store", store, "--format", "json").stdout.count("UserName") == 0
 
 
-def test_where_a_library_is_missing() -> None:
+def test_where_a_library_is_missing(tmp_path: Path) -> None:
     program = "import sys; sys.modules['argon2'] = None; from iam_guard.cli.main import main; main()"
+    keys = str(tmp_path / "keys.json")
     for arguments, code, told in ((["directory", "list-users", "--max-items", "3"], 1, "iam-guard[directory]"),
-                                  (["--help"], 0, "needs the extra 'directory'")):
+                                  (["--help"], 0, "needs the extra 'directory'"),
+                                  (["token", "issue", "--user", "ann"], 1, "iam-guard[directory]"),
+                                  (["token", "--help"], 0, "needs the extra 'directory'"),
+                                  (["token", "keys", "--new", "--keys", keys], 0, "")):
         ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False,
                                env={**os.environ, "COLUMNS": "200"})
         assert (ended.returncode, told in ended.stdout + ended.stderr) == (code, True), ended.stderr
