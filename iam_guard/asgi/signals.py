@@ -7,10 +7,13 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
+#: A worker is born with it blocked: before it heeds signals, this one would end it.
+HANGUP = frozenset({signal.SIGHUP})
+
 
 @contextlib.contextmanager
 def heeding_signals(stop: asyncio.Event, reload: asyncio.Event) -> Iterator[None]:
-    """Heed signals while the context lasts.
+    """Heed signals while the context lasts; a hangup that had to wait until there is somebody to heed it, too.
 
     Args:
         stop: Set by SIGTERM and SIGINT.
@@ -20,6 +23,7 @@ def heeding_signals(stop: asyncio.Event, reload: asyncio.Event) -> Iterator[None
     meanings = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
     for number, event in meanings.items():
         loop.add_signal_handler(number, event.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANGUP)
     try:
         yield
     finally:

@@ -12,6 +12,8 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
+from iam_guard.asgi.signals import HANGUP
+
 _logger = logging.getLogger("iam_guard")
 #: Seconds before a worker that died is replaced, so that one that cannot live does not keep the machine busy.
 _PAUSE = 1.0
@@ -77,7 +79,11 @@ class Workers:
     def _started(self, place: int) -> BaseProcess:
         arguments = self._arguments(place) if callable(self._arguments) else self._arguments
         process = self._context.Process(target=self._run, args=(*arguments, os.getpid()))
-        process.start()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HANGUP)  # the new process inherits this
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return process
 
     def _replace_dead(self) -> None:

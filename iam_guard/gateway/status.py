@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from iam_guard.asgi.types import Receive, Scope, Send
@@ -22,12 +23,15 @@ class StatusApp:
         gateway: Which.
         rules: Of its connections; they say when it is about to stop.
         tally: What all its processes have counted; ``None`` for no figures.
+        is_up: Whether there is somebody who listens to clients.
     """
 
-    def __init__(self, gateway: Reloading, rules: ConnectionRules, tally: Counted | None = None) -> None:
+    def __init__(self, gateway: Reloading, rules: ConnectionRules, tally: Counted | None = None,
+                 is_up: Callable[[], bool] = lambda: True) -> None:
         self._gateway = gateway
         self._rules = rules
         self._tally = tally
+        self._is_up = is_up
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -61,7 +65,7 @@ class StatusApp:
 
     def _readiness(self) -> tuple[int, bytes, bytes]:
         loaded = self._gateway.generation.loaded
-        ready = loaded.is_ready() and not self._rules.ending
+        ready = self._is_up() and loaded.is_ready() and not self._rules.ending
         reloads = self._gateway.status
         told: dict[str, Any] = {"ready": ready, "stopping": self._rules.ending,
                                 "reloads": {"done": reloads.done, "failed": reloads.failed,

@@ -43,6 +43,7 @@ class EnvoyEngine:
         self._tally = Tally(first.counts)
         self._process = process
         self._status = status
+        self._is_up = False
         self._watched = watched
         limits = first.settings.limits
         self._rules = ConnectionRules(limits.head_seconds, limits.body_seconds, 0)
@@ -66,7 +67,9 @@ class EnvoyEngine:
                 await running.enter_async_context(serving((self._status_config(), self._status)))
             await running.enter_async_context(self._running())
             running.enter_context(heeding_signals(stop, wanted))
-            on_ready(await self._process.admin.address())
+            address = await self._process.admin.address()
+            self._is_up = True
+            on_ready(address)
             reloading = asyncio.create_task(self._reload_when(wanted))
             running.push_async_callback(cancelled, reloading)
             await self._until(stop)
@@ -88,9 +91,9 @@ class EnvoyEngine:
             await self._gateway.close()
 
     def _status_config(self) -> uvicorn.Config:
-        return uvicorn.Config(StatusApp(self._gateway, self._rules, self._tally), interface="asgi3", lifespan="off",
-                              ws="none", log_config=None, access_log=False, proxy_headers=False, server_header=False,
-                              timeout_graceful_shutdown=_STATUS_GRACE)
+        app = StatusApp(self._gateway, self._rules, self._tally, lambda: self._is_up)
+        return uvicorn.Config(app, interface="asgi3", lifespan="off", ws="none", log_config=None, access_log=False,
+                              proxy_headers=False, server_header=False, timeout_graceful_shutdown=_STATUS_GRACE)
 
     def _taken(self, fresh: Loaded) -> None:
         self._tally.follow(fresh.counts, fresh.linger_seconds)
