@@ -226,7 +226,8 @@ def test_a_call_under_way_ends_with_the_settings_that_it_began_with(sidecar: Run
            b'"resource": {"type": "docs", "id": "1"}}'
     head = (f"POST /access/v1/evaluation HTTP/1.1\r\nHost: pdp.example\r\nContent-Type: application/json\r\n"
             f"Authorization: {bearer('operator')['Authorization']}\r\nContent-Length: {len(body)}\r\n\r\n").encode()
-    with socket.create_connection(("127.0.0.1", int(sidecar.addresses["authzen"].rpartition(":")[2]))) as asking:
+    address = ("127.0.0.1", int(sidecar.addresses["authzen"].rpartition(":")[2]))
+    with socket.create_connection(address) as asking:
         asking.settimeout(PATIENCE)
         asking.sendall(head + body[:20])
         wait_until(lambda: control.allowed("authzen") >= 0, "the control plane answers")  # the head has arrived by then
@@ -238,6 +239,8 @@ def test_a_call_under_way_ends_with_the_settings_that_it_began_with(sidecar: Run
             assert piece, answer
             answer += piece
         assert answer.startswith(b"HTTP/1.1 200 ")
+    with socket.create_connection(address) as asking:
+        asking.settimeout(PATIENCE)
         asking.sendall(head + body)
         assert asking.recv(65_536).startswith(b"HTTP/1.1 404 ")
 

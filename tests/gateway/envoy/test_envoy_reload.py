@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import tempfile
 import re
 import signal
 import socket
@@ -121,12 +122,21 @@ def test_a_change_of_upstreams_and_of_routes_counts(engine: Engine) -> None:
     assert (len(engine.shop.seen), len(engine.orders.seen)) == (0, 1)
 
 
-def test_a_change_while_it_starts_is_not_missed(engine: Engine, tmp_path: Path) -> None:
-    settings = write_world(tmp_path, section(*ports(engine), limits=LIMITS))
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder with a name that leaves room for those of sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="ig-") as name:
+        yield Path(name)
+
+
+def test_a_change_while_it_starts_is_not_missed(engine: Engine, short_path: Path) -> None:
+    settings = write_world(short_path, section(*ports(engine), limits=LIMITS))
     starting = Engine(settings)
     try:
-        wait_for(lambda: list(tmp_path.glob("tmp/*/clusters.json")), "the settings are read, and Envoy is on its way")
-        write_settings(tmp_path, section(*reversed(ports(engine)), limits=LIMITS))
+        wait_for(lambda: starting.process.poll() is not None or list(short_path.glob("tmp/*/clusters.json")),
+                 "the settings are read, and Envoy is on its way")
+        assert starting.process.poll() is None, starting.text
+        write_settings(short_path, section(*reversed(ports(engine)), limits=LIMITS))
         starting.wait()
         wait_for(lambda: starting.reloads()["done"] == 1, "the settings are loaded again")
         engine.orders.seen.clear()
