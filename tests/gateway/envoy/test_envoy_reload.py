@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import tempfile
 import re
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
