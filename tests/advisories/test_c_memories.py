@@ -78,4 +78,4 @@ def test_c06_1_no_growth_with_callers_and_resources_that_never_come_back(monkeyp
         later = most(3000, 12_000)
     finally:
         tracemalloc.stop()
-    assert later < full * 1.1
+    assert later < full * 1.5  # four times as much if nothing were forgotten
