@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
@@ -10,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 from gateway_origin import SECONDS, Origin, origin, wait_for
 from gateway_world import SECRET, Gateway, bearer, running, section, write_settings, write_world
+from steady_load import Load
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -25,48 +24,13 @@ from iam_guard.config.gateway import load_gateway
 from iam_guard.errors import ConfigurationError
 
 
-class Load:
-    """Clients that ask again and again, on connections that they keep, and count what is not a good answer."""
-
-    def __init__(self, gateway: Gateway, count: int = 3) -> None:
-        self._gateway = gateway
-        self._ending = threading.Event()
-        self.good = 0
-        self.bad: list[str] = []
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(count)]
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ending.set()
-        for thread in self._threads:
-            thread.join(SECONDS)
-
-    def _ask(self) -> None:
-        headers = bearer("alice")
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._gateway.port,
-                                                           timeout=SECONDS)) as connection:
-            while not self._ending.is_set():
-                try:
-                    connection.request("GET", "/items/1", headers=headers)
-                    response = connection.getresponse()
-                    body = response.read()
-                except (OSError, http.client.HTTPException) as error:
-                    self.bad.append(repr(error))
-                    connection.close()
-                    continue
-                if (response.status, body) == (200, b"body of 0\n"):
-                    self.good += 1
-                else:
-                    self.bad.append(f"{response.status} {body!r}")
+def loaded(gateway: Gateway) -> Load:
+    return Load(f"http://127.0.0.1:{gateway.port}/items/1", bearer("alice"), b"body of 0\n")
 
 
 def reloads_under_load(gateway: Gateway, behind: Origin, turns: int, pause: float) -> None:
     before = gateway.reloads()["done"]
-    with Load(gateway) as load:
+    with loaded(gateway) as load:
         for turn in range(turns):
             if turn % 2:
                 gateway.tell(signal.SIGHUP)
@@ -206,7 +170,7 @@ def test_several_workers_serve_reload_and_are_replaced(behind: Origin, tmp_path:
 
     with running(tmp_path, section(behind.url), "--workers", "2") as gateway:
         wait_for(lambda: len(workers()) == 2, "two workers run")
-        with Load(gateway) as load:
+        with loaded(gateway) as load:
             gateway.tell(signal.SIGHUP)
             wait_for(lambda: load.good > 50, "requests are served")
         assert load.bad == []

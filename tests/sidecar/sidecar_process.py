@@ -194,41 +194,6 @@ class Control:
         return float(line.rpartition(" ")[2])
 
 
-class Load:
-    """Clients that ask again and again, on connections that they keep, and count what is not a good answer."""
-
-    def __init__(self, url: str, count: int = 3) -> None:
-        self._url = url
-        self._ending = threading.Event()
-        self.good = 0
-        self.bad: list[str] = []
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(count)]
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ending.set()
-        for thread in self._threads:
-            thread.join(PATIENCE)
-
-    def _ask(self) -> None:
-        headers = nginx_call(**bearer("ann"))
-        with httpx.Client(timeout=PATIENCE) as client:
-            while not self._ending.is_set():
-                try:
-                    status = client.get(self._url, headers=headers).status_code
-                except httpx.HTTPError as error:
-                    self.bad.append(repr(error))
-                    continue
-                if status == 200:
-                    self.good += 1
-                else:
-                    self.bad.append(str(status))
-
-
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from sidecar_process import (
     wait_until,
     world,
 )
+from steady_load import outcomes_of_a_stop
 
 
 @pytest.fixture(scope="module")
@@ -267,32 +267,11 @@ def test_sighup_reads_the_policies_again(tmp_path: Path) -> None:
 
 def test_a_stop_under_load_drops_no_call(tmp_path: Path) -> None:
     """Every call that was sent gets its answer whole; connections that come later are refused."""
-    outcomes: list[int | str] = []
+    codes: list[int] = []
     with running(world(tmp_path)) as found:
-        url = f"{found.url('forward')}/forward-auth/nginx"
-        headers = nginx_call(**bearer("ann"))
-
-        def ask() -> None:
-            while True:
-                try:
-                    with httpx.Client(timeout=PATIENCE) as client:
-                        outcomes.append(client.get(url, headers=headers).status_code)
-                except httpx.ConnectError:
-                    return
-                except httpx.HTTPError as error:
-                    outcomes.append(type(error).__name__)
-                    return
-
-        asking = [threading.Thread(target=ask) for _ in range(4)]
-        for thread in asking:
-            thread.start()
-        deadline = time.monotonic() + PATIENCE
-        while len(outcomes) < 40:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert found.end() == 0
-        for thread in asking:
-            thread.join()
+        outcomes = outcomes_of_a_stop(lambda: codes.append(found.end()), f"{found.url('forward')}/forward-auth/nginx",
+                                      nginx_call(**bearer("ann")), count=4, least=40)
+    assert codes == [0]
     # A connection that waited to be accepted when the listener closed is reset by the kernel: nothing was asked on it.
     assert set(outcomes) <= {200, "ReadError"}
     assert outcomes.count(200) >= 40

@@ -15,7 +15,6 @@ from sidecar_process import (
     READ,
     SETTINGS,
     Control,
-    Load,
     Running,
     bearer,
     free_port,
@@ -26,6 +25,7 @@ from sidecar_process import (
     wait_until,
     world,
 )
+from steady_load import Load
 
 #: An empty CheckRequest says nothing of a request: status.code (field 1, then 1) is PERMISSION_DENIED, 7.
 DENIED = b"\x08\x07"
@@ -93,7 +93,7 @@ def test_new_settings_count_for_calls_that_begin_later(sidecar: Running, setting
 
 
 def test_reloads_under_load_lose_no_call(sidecar: Running, settings: Path, text: str, control: Control) -> None:
-    with Load(nginx(sidecar)) as load:
+    with Load(nginx(sidecar), nginx_call(**bearer("ann"))) as load:
         for turn in range(4):
             if turn % 2:
                 before = control.done()
@@ -118,7 +118,7 @@ def test_sighup_after_sighup_starves_nobody(sidecar: Running, control: Control) 
 @pytest.mark.nightly
 def test_a_reload_every_second_for_a_minute_loses_no_call(sidecar: Running, settings: Path, text: str,
                                                           control: Control) -> None:
-    with Load(nginx(sidecar)) as load:
+    with Load(nginx(sidecar), nginx_call(**bearer("ann"))) as load:
         for turn in range(60):
             taken(control, settings, text + f"# {turn}\n")
             served = load.good

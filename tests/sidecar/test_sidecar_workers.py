@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from sidecar_process import (
     SECRET,
     SETTINGS,
     Control,
-    Load,
     Running,
     bearer,
     nginx_call,
@@ -32,6 +30,7 @@ from sidecar_process import (
     wait_until,
     world,
 )
+from steady_load import Load, outcomes_of_a_stop
 
 COUNT = 2
 DOORS = """\
@@ -153,7 +152,7 @@ def test_a_worker_that_dies_is_replaced_and_the_others_serve_on(sidecar: Running
     os.kill(before[0], signal.SIGKILL)
     wait_until(lambda: before[0] not in workers(sidecar) and len(workers(sidecar)) == COUNT, "it is replaced")
     wait_until(lambda: len(control.status()["workers"]) == COUNT, "both tell how they stand")
-    with Load(f"{sidecar.url('forward')}/forward-auth/nginx") as load:
+    with Load(f"{sidecar.url('forward')}/forward-auth/nginx", nginx_call(**bearer("ann"))) as load:
         wait_until(lambda: load.good > 50, "calls are answered")
     assert load.bad == []
 
@@ -193,29 +192,11 @@ def asked_for_readiness(sidecar: Running) -> tuple[int, Any]:
 
 
 def test_a_stop_under_load_drops_no_call_and_leaves_nobody_behind(tmp_path: Path) -> None:
-    outcomes: list[int | str] = []
     with running(world(tmp_path), 2, "--workers", "2") as found:
-        url, headers = f"{found.url('forward')}/forward-auth/nginx", nginx_call(**bearer("ann"))
-        children = workers(found)
-
-        def ask() -> None:
-            while True:
-                try:
-                    with httpx.Client(timeout=PATIENCE) as client:
-                        outcomes.append(client.get(url, headers=headers).status_code)
-                except httpx.ConnectError:
-                    return
-                except httpx.HTTPError as error:
-                    outcomes.append(type(error).__name__)
-                    return
-
-        asking = [threading.Thread(target=ask) for _ in range(3)]
-        for thread in asking:
-            thread.start()
-        wait_until(lambda: len(outcomes) >= 30, "calls are answered")
-        assert found.end() == 0, found.text
-        for thread in asking:
-            thread.join()
+        children, codes = workers(found), []
+        outcomes = outcomes_of_a_stop(lambda: codes.append(found.end()), f"{found.url('forward')}/forward-auth/nginx",
+                                      nginx_call(**bearer("ann")), count=3, least=30)
+        assert codes == [0], found.text
     # A connection that waited to be accepted when the listener closed is reset by the kernel: nothing was asked on it.
     assert set(outcomes) <= {200, "ReadError"}
     assert outcomes.count(200) >= 30

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from iam_guard.asgi.admissions import HEAD_KEY
 from iam_guard.engine.attachments import Attachments, Holder, Policy
 from iam_guard.engine.policy_set import PolicySet
 from iam_guard.errors import AuthenticationError
@@ -17,7 +18,6 @@ from iam_guard.http.naming import ResourceNames
 from iam_guard.model import Principal
 from iam_guard.policy.parse import parse_policy
 from iam_guard.sidecar.authzen.app import AuthzenApp, make_authzen_app
-from iam_guard.sidecar.authzen.remembering import HEAD_KEY
 from iam_guard.sidecar.authzen.settings import AuthzenDoor
 
 NAMES = ResourceNames()

@@ -26,6 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokens import NOW, FakeClock, authenticator, claims_of, i1, token
 
+from iam_guard.asgi.admissions import KEPT, KEPT_OF_ONE, Admissions
 from iam_guard.asgi.judge import Admission
 from iam_guard.audit.sinks import MemorySink
 from iam_guard.engine.policy_set import PolicySet
@@ -36,7 +37,6 @@ from iam_guard.identity.claims import ClaimMapping
 from iam_guard.identity.one_credential import OneCredential
 from iam_guard.identity.token_identity import TokenIdentity
 from iam_guard.model import Principal
-from iam_guard.sidecar.authzen.remembering import KEPT, KEPT_OF_ONE, Admissions
 
 KEY = "igk_7Q2mX9aBfT3k_" + "s3cret-" * 6
 ISSUER = i1(claims=ClaimMapping(account="000000000000"), leeway=0)
