@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from iam_guard.asgi.listening import read_address
+from iam_guard.asgi.reload import Watched
 from iam_guard.asgi.tls import make_context
 from iam_guard.asgi.types import ASGIApp
 from iam_guard.config.once import forgetting
@@ -176,7 +177,8 @@ def run_worker(path: str, listening: socket.socket, status: socket.socket | None
 
     from iam_guard.gateway.server import GatewayServer
 
-    server = GatewayServer(partial(load_gateway, path), listening, status, parent, counted)
+    watched = Watched([Path(path)])
+    server = GatewayServer(partial(load_gateway, path), watched, listening, status, parent, counted)
     uvloop.run(server.serve(on_ready))
 
 

@@ -148,6 +148,7 @@ class GatewayProtocol(Patient, HttpToolsProtocol):
         if self._whole is not None:
             named: dict[str, Any] = {HEAD_KEY: (self.client and self.client[0], self._whole)}
             self.scope["extensions"] = named
+            self._whole = None  # whatever ends a head in the eyes of the parser, these bytes name one request
         super().on_headers_complete()
         if self.cycle is not before:  # its task begins when this callback of the parser is over
             self.cycle.__class__ = GatewayCycle

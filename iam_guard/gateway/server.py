@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 
 from iam_guard.asgi import tls
-from iam_guard.asgi.reload import stamp
+from iam_guard.asgi.reload import Watched
 from iam_guard.asgi.serving import serving
 from iam_guard.asgi.signals import cancelled, heeding_signals
 from iam_guard.errors import ConfigurationError, Fault
@@ -37,6 +37,7 @@ class GatewayServer:
 
     Args:
         load: Makes a gateway of the settings as they are now.
+        watched: The settings file, from before it is read.
         listening: The socket that clients connect to; closed in the end.
         status: The socket of the status address; ``None`` for none.
         parent: The process without which this one stops; 0 for none.
@@ -46,8 +47,9 @@ class GatewayServer:
         ConfigurationError: with everything that is wrong with the settings.
     """
 
-    def __init__(self, load: Callable[[], Loaded], listening: socket.socket, status: socket.socket | None,
-                 parent: int = 0, counted: tuple[MutableSequence[int], int] | None = None) -> None:
+    def __init__(self, load: Callable[[], Loaded], watched: Watched, listening: socket.socket,
+                 status: socket.socket | None, parent: int = 0,
+                 counted: tuple[MutableSequence[int], int] | None = None) -> None:
         loaded = load()
         self._settings = loaded.settings
         self._tls = tls.make_context(loaded.settings.tls) if loaded.settings.tls else None
@@ -56,6 +58,7 @@ class GatewayServer:
                                       limits.write_seconds)
         self._gateway = Reloading(Generation(loaded), load, self._take)
         self._tally = Tally(loaded.counts, *(counted or ()))
+        self._watched = watched
         self._sockets = listening, status
         self._parent = parent
         self._stop: asyncio.Event | None = None
@@ -118,19 +121,17 @@ class GatewayServer:
 
     async def _reload_when(self, wanted: asyncio.Event) -> None:
         """Reload when somebody wants it or a file is another one than before; stop when the parent has gone."""
-        seen = stamp(self._gateway.generation.loaded.files)
         while True:
+            self._watched.follow(self._gateway.generation.loaded.files)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await wanted.wait()
             self._tally.publish()
             if self._parent and os.getppid() != self._parent:
                 self.stop()
-            now = stamp(self._gateway.generation.loaded.files)
-            if wanted.is_set() or now != seen:
+            if self._watched.have_changed() or wanted.is_set():
                 wanted.clear()
                 await self._gateway.reload()
-                seen = now
 
 
 def refuse_lasting(running: GatewaySettings, wanted: GatewaySettings) -> None:
