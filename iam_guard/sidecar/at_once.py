@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from iam_guard.sidecar.authzen.remembering import HEAD_KEY
+from iam_guard.asgi.admissions import HEAD_KEY
 from iam_guard.sidecar.prompt import PromptProtocol
 
 Fields = list[tuple[bytes, bytes]]

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from iam_guard.asgi.admissions import HEAD_KEY, Admissions
 from iam_guard.asgi.body import HeldBody
 from iam_guard.asgi.judge import Admission, Judge
 from iam_guard.asgi.rules import Rules
@@ -27,7 +28,7 @@ from iam_guard.sidecar.authzen.paging import PageTokens
 from iam_guard.sidecar.authzen.permissions import OwnPermissions, is_known
 from iam_guard.sidecar.authzen.questions import Questions
 from iam_guard.sidecar.authzen.reading import invalid, is_json, read_body, read_members, request_id
-from iam_guard.sidecar.authzen.remembering import HEAD_KEY, Admissions, key_of
+from iam_guard.sidecar.authzen.remembering import key_of
 from iam_guard.sidecar.authzen.routes import (
     EXPLAIN,
     MAX_AGE,

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from iam_guard.asgi.admissions import HEAD_KEY as HEAD_KEY
-from iam_guard.asgi.admissions import KEPT as KEPT
-from iam_guard.asgi.admissions import KEPT_OF_ONE as KEPT_OF_ONE
-from iam_guard.asgi.admissions import Admissions as Admissions
-
 #: What differs between requests without a meaning for who sent them: framing is the server's, the id is given back.
 _VARYING = frozenset({b"content-length", b"x-request-id"})
 
