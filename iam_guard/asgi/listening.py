@@ -16,6 +16,8 @@ UNIX = "unix:"
 BACKLOG = 2048
 #: Who may connect to a Unix socket: its owner and its group.
 SOCKET_MODE = 0o660
+#: What fits into ``sun_path`` (unix(7)), with the zero at its end.
+_LONGEST_PATH = 107
 _TCP = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/\[\]]+)):([0-9]{1,5})")
 
 
@@ -62,6 +64,9 @@ def read_address(text: str, at: str = "") -> Address:
         ConfigurationError: it is no address.
     """
     if text.startswith(UNIX) and (path := text.removeprefix(UNIX)):
+        if len(os.fsencode(path)) > _LONGEST_PATH:
+            raise ConfigurationError(Fault(f"'{text}' is too long for a socket",
+                                           f"name one of at most {_LONGEST_PATH} bytes", at))
         return Address(path=path)
     found = _TCP.fullmatch(text)
     if found is None or int(found[3]) > 65_535:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,22 @@ def test_an_address_is_read_and_written_alike(text: str, address: Address) -> No
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is not an address to listen at"):
         read_address(text)
+
+
+def test_a_path_that_no_socket_can_have() -> None:
+    """The kernel is the judge of how long one may be."""
+    with tempfile.TemporaryDirectory(prefix="s-") as folder:
+        for length, fits in ((107, True), (108, False)):
+            path = Path(folder, "x" * (length - len(folder) - 1))
+            with socket.socket(socket.AF_UNIX) as trying:
+                if fits:
+                    trying.bind(str(path))
+                    assert read_address(f"unix:{path}").path == str(path)
+                else:
+                    with pytest.raises(OSError, match="too long"):
+                        trying.bind(str(path))
+                    with pytest.raises(ConfigurationError, match="is too long for a socket; name one of at most 107"):
+                        read_address(f"unix:{path}")
 
 
 @pytest.mark.parametrize(("one", "other", "together"), [
